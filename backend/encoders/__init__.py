@@ -1,0 +1,1 @@
+"""Encoders: from 8-bit images to feature maps at 1/8, and the checkpoints that hold them."""

@@ -1,0 +1,133 @@
+"""ResNet-50 and VGG-16 without their classifiers, dilated so that every level comes out at 1/8.
+
+Both keep torchvision's parameter names, so that its checkpoints load unchanged.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
+
+from .layout import EncoderLayout, StrideOn
+
+STRIDE = 8
+
+
+class LinearBottleneck(Bottleneck):
+    """A bottleneck block without its last ReLU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As torchvision's, less the last activation."""
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        identity = x if self.downsample is None else self.downsample(x)
+        return cast("Tensor", self.bn3(self.conv3(out)) + identity)
+
+
+class ResNet50(nn.Module):
+    """ResNet-50 up to the deepest level that is asked for; layer3 and layer4 are dilated instead of strided.
+
+    Removing a stride and dilating what follows computes the strided network's features on a denser grid: every
+    second feature in each direction is the same number (tested). For that the first 3 x 3 convolution after a
+    removed stride keeps its dilation when the stride sat on it, but doubles it when the stride sat on the 1 x 1
+    convolution before it.
+
+    Attributes:
+        channels: Channels of each level, by level.
+        first_center: Where the first feature's receptive field is centred, in input pixels from the left or top
+            edge. Every strided convolution here is centred on the first pixel of its block, so this is the middle
+            of pixel 0, and feature ``k`` lies at ``8 k + 0.5``, not at ``8 k + 4``.
+    """
+
+    channels = {2: 512, 3: 1024, 4: 2048}
+    first_center = 0.5
+
+    def __init__(self, layers: tuple[int, ...], stride_on: StrideOn = "conv2", bn_eps: float = 1e-5) -> None:
+        super().__init__()
+        network = torchvision.models.resnet50(
+            weights=None,
+            replace_stride_with_dilation=[False, True, True],
+            norm_layer=partial(nn.BatchNorm2d, eps=bn_eps),
+        )
+        self.layers = layers
+        self.conv1, self.bn1, self.relu, self.maxpool = network.conv1, network.bn1, network.relu, network.maxpool
+        self.layer1 = network.layer1
+        for level in range(2, max(layers) + 1):
+            setattr(self, f"layer{level}", getattr(network, f"layer{level}"))
+        if stride_on == "conv1":
+            self._move_strides()
+        if 4 in layers:
+            # PPNet's ResNet-50 for PANet removes the last ReLU of layer4; a cosine needs both signs.
+            network.layer4[-1].__class__ = LinearBottleneck
+
+    def _move_strides(self) -> None:
+        """Put layer2.0's stride on its 1 x 1 convolution, and give layer3.0 and layer4.0 the dilation that fits."""
+        first = self.layer2[0]
+        first.conv1.stride, first.conv2.stride = (2, 2), (1, 1)
+        for level, dilation in ((3, 2), (4, 4)):
+            if hasattr(self, f"layer{level}"):
+                conv = getattr(self, f"layer{level}")[0].conv2
+                conv.dilation = conv.padding = (dilation, dilation)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Compute the levels.
+
+        Args:
+            x: Preprocessed images with shape (batch_size, 3, height, width).
+
+        Returns:
+            One tensor per level of ``layers``, each (batch_size, channels, ceil(height / 8), ceil(width / 8)).
+        """
+        x = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
+        levels = []
+        for level in range(2, max(self.layers) + 1):
+            x = getattr(self, f"layer{level}")(x)
+            if level in self.layers:
+                levels.append(x)
+        return levels
+
+
+class VGG16(nn.Module):
+    """VGG-16 as PANet uses it: the first three poolings halve, the fourth is left out and block 5 is dilated by 2.
+
+    Level 2 is block 3 after its pooling (256 channels), level 3 block 4, level 4 block 5 without its last ReLU
+    (512 channels each), all at 1/8.
+    """
+
+    channels = {2: 256, 3: 512, 4: 512}
+    first_center = 4.0
+
+    def __init__(self, layers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layers = layers
+        features = torchvision.models.vgg16(weights=None).features
+        ends = {2: 17, 3: 23, 4: 29}  # one past pool3, relu4_3, conv5_3
+        self.features = features[: ends[max(layers)]]
+        self._ends = {ends[level]: level for level in layers}
+        for index in (24, 26, 28):
+            if index < len(self.features):
+                conv = self.features[index]
+                conv.dilation = conv.padding = (2, 2)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Compute the levels; shapes as in :meth:`ResNet50.forward`, but with floor instead of ceil."""
+        levels = []
+        for index, module in enumerate(self.features):
+            if index != 23:  # pool4: left out, block 5 is dilated instead
+                x = module(x)
+            if index + 1 in self._ends:
+                levels.append(x)
+        return levels
+
+
+def build_backbone(layout: EncoderLayout) -> ResNet50 | VGG16:
+    """The backbone that a layout names, with random weights: a checkpoint is loaded into it next."""
+    with torch.device("cpu"):
+        if layout.architecture == "vgg16":
+            return VGG16(layout.layers)
+        return ResNet50(layout.layers, layout.stride_on, layout.bn_eps)

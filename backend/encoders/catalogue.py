@@ -1,0 +1,84 @@
+"""Models by name: the shipped one, the user's own folder, and torchvision's ImageNet weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.error import URLError
+
+import torchvision
+from torch import Tensor
+
+from ..errors import ModelError
+from .checkpoint import LoadedModel, fill_encoder, load_checkpoint, with_layers
+from .encoder import Encoder
+from .layout import Architecture, EncoderLayout
+
+TORCHVISION = {"resnet50-imagenet": "resnet50", "vgg16-imagenet": "vgg16"}
+
+
+def load_model(name: str | None = None, layers: Sequence[int] | None = None) -> LoadedModel:
+    """Load a model by path or name.
+
+    Args:
+        name: A safetensors file, a model's name, or None for the default: the first model file that is found in
+            the folders of :func:`model_folders`, else torchvision's ImageNet weights.
+        layers: Levels to use instead of the checkpoint's.
+
+    Raises:
+        ModelError: When it is unknown, damaged, or cannot be downloaded.
+    """
+    if name is None:
+        for path in _files():
+            return load_checkpoint(path, layers)
+        return _from_torchvision("resnet50-imagenet", layers)
+    if name in TORCHVISION:
+        return _from_torchvision(name, layers)
+    if name.endswith(".safetensors") or Path(name).is_file():
+        return load_checkpoint(Path(name).expanduser(), layers)
+    known = {path.stem: path for path in _files()}
+    if name not in known:
+        names = ", ".join([*known, *TORCHVISION])
+        raise ModelError(f"Unknown model {name!r}; give a .safetensors file or one of: {names}.")
+    return load_checkpoint(known[name], layers)
+
+
+def model_folders() -> list[Path]:
+    """Where model files are looked for, in this order.
+
+    The folders of the variable ``PROTOLABEL_MODELS``, the shipped models, the user's own, and, in a developer's
+    checkout, the ``weights`` folder of a ``shared`` folder beside it.
+    """
+    root = Path(__file__).resolve().parents[2]
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    if os.name == "nt":
+        data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    given = [Path(part) for part in os.environ.get("PROTOLABEL_MODELS", "").split(os.pathsep) if part]
+    return [*given, root / "resources" / "models", data / "protolabel" / "models", root.parent / "shared" / "weights"]
+
+
+def _files() -> Iterator[Path]:
+    for folder in model_folders():
+        yield from sorted(folder.glob("*.safetensors"))
+
+
+def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
+    """Torchvision's ImageNet weights, downloaded on first use into torch's own cache."""
+    architecture: Architecture = "vgg16" if TORCHVISION[name] == "vgg16" else "resnet50"
+    layout = with_layers(EncoderLayout(architecture=architecture), layers)
+    if architecture == "vgg16":
+        weights = torchvision.models.VGG16_Weights.IMAGENET1K_V1
+    else:
+        weights = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
+    try:
+        tensors: dict[str, Tensor] = dict(weights.get_state_dict(progress=False, check_hash=True))
+    except (URLError, OSError, RuntimeError) as error:
+        raise ModelError(
+            f"No model file was found and the weights of {name} could not be downloaded ({error}); connect to the "
+            "internet once, or give a .safetensors file with --model."
+        ) from error
+    encoder = Encoder(layout)
+    fill_encoder(encoder, tensors)
+    metadata = {**layout.to_metadata(), "trained_on": "ImageNet-1k classification (torchvision IMAGENET1K_V1)"}
+    return LoadedModel(encoder.eval(), name, "", metadata)

@@ -1,0 +1,154 @@
+"""What a checkpoint says about itself: architecture, layer strides, preprocessing, projections.
+
+The description travels as the flat string metadata of a safetensors file, so that a person can read it with any
+safetensors viewer::
+
+    architecture: resnet50
+    layers:       2,3
+    stride:       on conv2 (3x3)                  or: on conv1 (1x1) of layer2.0 and layer3.0
+    bn_eps:       1e-5
+    input:        RGB, 0..1, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225)
+    projections:  layer2:512,layer3:512           or absent
+    level_scales: 1.0,1.0                         or absent
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from ..errors import ModelError
+
+Architecture = Literal["resnet50", "vgg16"]
+StrideOn = Literal["conv1", "conv2"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
+_TRIPLE = rf"\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)"
+_INPUT = re.compile(
+    rf"^\s*(RGB|BGR)\s*,\s*0\.\.(255|1)\s*(?:,\s*minus\s*{_TRIPLE})?\s*(?:,\s*divided by\s*{_TRIPLE})?\s*$", re.I
+)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an 8-bit image becomes the encoder's input: ``(image / 255 * high - mean) / std``.
+
+    Attributes:
+        order: "RGB" or "BGR", the channel order that the network was trained on; ``mean`` and ``std`` are in it.
+        high: 1 or 255, the upper end of the value range before the mean is taken off.
+        mean: Per channel, in the units of ``high``.
+        std: Per channel, in the units of ``high``.
+    """
+
+    order: Literal["RGB", "BGR"] = "RGB"
+    high: float = 1.0
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    @classmethod
+    def parse(cls, text: str) -> Preprocessing:
+        """Read the ``input`` line of a checkpoint's metadata.
+
+        Raises:
+            ModelError: When the line is not understood.
+        """
+        found = _INPUT.match(text)
+        if found is None:
+            raise ModelError(
+                f"The checkpoint's input description {text!r} is not understood; write it like "
+                "'RGB, 0..1, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225)'."
+            )
+        order, high, *numbers = found.groups()
+        mean = cast("tuple[float, float, float]", tuple(float(n or 0) for n in numbers[:3]))
+        std = cast("tuple[float, float, float]", tuple(float(n or 1) for n in numbers[3:]))
+        return cls(cast('Literal["RGB", "BGR"]', order.upper()), float(high), mean, std)
+
+    def __str__(self) -> str:
+        mean, std = (", ".join(f"{v:g}" for v in values) for values in (self.mean, self.std))
+        return f"{self.order}, 0..{self.high:g}, minus ({mean}), divided by ({std})"
+
+
+@dataclass(frozen=True)
+class EncoderLayout:
+    """Everything besides the weights that decides what an encoder computes.
+
+    Attributes:
+        architecture: "resnet50" or "vgg16".
+        layers: The levels that are concatenated, any of 2, 3 and 4 (DPCL, Table 4; Jiang et al. use 2 and 3).
+        stride_on: Which convolution of a ResNet bottleneck carries the stride: the 3 x 3 (torchvision) or the
+            first 1 x 1 (the original paper, Keras).
+        bn_eps: Epsilon of the batch normalisation that the weights were trained with.
+        preprocessing: From an 8-bit image to the network's input.
+        projections: Output channels of the one-layer projection of each level (DPCL, Section 4.1), or empty.
+        level_scales: A factor per level before concatenation, or empty for 1.
+    """
+
+    architecture: Architecture = "resnet50"
+    layers: tuple[int, ...] = (2, 3)
+    stride_on: StrideOn = "conv2"
+    bn_eps: float = 1e-5
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    projections: tuple[int, ...] = ()
+    level_scales: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ("resnet50", "vgg16"):
+            raise ModelError(f"Unknown architecture {self.architecture!r}; known are resnet50 and vgg16.")
+        if not self.layers or any(level not in (2, 3, 4) for level in self.layers):
+            raise ModelError(f"Layers must be some of 2, 3 and 4, not {self.layers}.")
+        for name, values in (("projections", self.projections), ("level_scales", self.level_scales)):
+            if values and len(values) != len(self.layers):
+                raise ModelError(f"The checkpoint names {len(values)} {name} for {len(self.layers)} layers.")
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> EncoderLayout:
+        """Read the layout from a safetensors file's metadata.
+
+        Args:
+            metadata: The flat string metadata; ``architecture`` and ``input`` are required.
+
+        Raises:
+            ModelError: When a required entry is missing or not understood.
+        """
+        missing = [key for key in ("architecture", "input") if key not in metadata]
+        if missing:
+            raise ModelError(f"The checkpoint's metadata lacks {' and '.join(missing)}; it cannot be used safely.")
+        words = metadata["architecture"].lower().split()
+        try:
+            return cls(
+                architecture=cast("Architecture", words[0] if words else ""),
+                layers=tuple(int(part) for part in _parts(metadata.get("layers", "2,3"))),
+                stride_on="conv1" if "conv1" in metadata.get("stride", "") else "conv2",
+                bn_eps=float(metadata.get("bn_eps", "1e-5")),
+                preprocessing=Preprocessing.parse(metadata["input"]),
+                projections=tuple(int(part.split(":")[1]) for part in _parts(metadata.get("projections", ""))),
+                level_scales=tuple(float(part) for part in _parts(metadata.get("level_scales", ""))),
+            )
+        except (ValueError, IndexError) as error:
+            raise ModelError(f"The checkpoint's metadata is malformed ({error}).") from error
+
+    def to_metadata(self) -> dict[str, str]:
+        """The same as strings, for a safetensors file; ``from_metadata`` reads it back."""
+        metadata = {
+            "architecture": self.architecture,
+            "layers": ",".join(map(str, self.layers)),
+            "stride": "on conv1 (1x1)" if self.stride_on == "conv1" else "on conv2 (3x3)",
+            "bn_eps": repr(self.bn_eps),
+            "input": str(self.preprocessing),
+        }
+        if self.projections:
+            pairs = zip(self.layers, self.projections, strict=True)
+            metadata["projections"] = ",".join(f"layer{level}:{size}" for level, size in pairs)
+        if self.level_scales:
+            metadata["level_scales"] = ",".join(map(repr, self.level_scales))
+        return metadata
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in text.split(",") if part.strip()]
+

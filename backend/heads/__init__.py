@@ -1,0 +1,1 @@
+"""Heads: support features -> class scores. Knows nothing of files."""

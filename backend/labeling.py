@@ -1,0 +1,231 @@
+"""The main job: raster + support polygons -> label map.
+
+Read :func:`label_raster` from top to bottom; every step is a function of another file.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import rasterio
+from rasterio.windows import Window
+
+from . import __version__
+from .encoders.catalogue import load_model
+from .encoders.checkpoint import LoadedModel
+from .encoders.runner import EncoderRunner, choose_device
+from .heads.prototype import PrototypeHead
+from .heads.spectral import SpectralModel
+from .heads.support import SupportFeatures
+from .progress import CancelToken, ProgressCallback, Say
+from .rasters.extent import Extent
+from .rasters.grid import FeatureGrid
+from .outputs import LabelOutputs
+from .rasters.label_map import check_output
+from .rasters.polygonize import polygonize
+from .rasters.source import RasterSource
+from .rasters.support import ClassInfo, SupportSet, read_support
+from .refine.blocks import ScoreWeights
+from .refine.densecrf import CrfParameters
+from .scale import Scale, choose_scale, fixed_scale
+from .streaming import TileStream
+
+HeadName = Literal["auto", "prototype", "polygons"]
+_SMALLEST_TILE = 256  # encoder input pixels
+_CONTEXT = 16  # cells; beyond, the encoder's receptive field hardly reaches
+_CACHE = 128 << 20  # bytes; GDAL's default grows with the machine's memory
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """How to label; the defaults suit most rasters.
+
+    Attributes:
+        class_field: Field of the class ids.
+        name_field: Field of the class names; may be absent.
+        model: A model's name or file, None for the default.
+        layers: Encoder levels instead of the model's own.
+        head: "prototype" is the papers' single mean prototype per class; "polygons" keeps one per polygon;
+            "auto" is "prototype".
+        spectral: Whether a Gaussian of each class's pixel values, of all bands, is added to the head's scores.
+        bands: Band numbers from 1 for red, green, blue and extras; None chooses.
+        scale: Enlargement before the encoder, None chooses by pixel and polygon size.
+        crf: DenseCRF parameters, None for no refinement.
+        confidence: Where to write confidences.
+        vector: Where to write polygons.
+        extent: Label this part only.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        tile: Side of the encoder's windows in encoder input pixels, at least 256.
+        weights: Temperature and spectral weight.
+    """
+
+    class_field: str = "class_id"
+    name_field: str = "class_name"
+    model: str | None = None
+    layers: tuple[int, ...] | None = None
+    head: HeadName = "auto"
+    spectral: bool = True
+    bands: tuple[int, ...] | None = None
+    scale: float | None = None
+    crf: CrfParameters | None = field(default_factory=CrfParameters)
+    confidence: Path | None = None
+    vector: Path | None = None
+    extent: Extent | None = None
+    device: str = "auto"
+    tile: int = 640
+    weights: ScoreWeights = field(default_factory=ScoreWeights)
+
+
+@dataclass(frozen=True)
+class LabelResult:
+    """What a run did.
+
+    Attributes:
+        output: The label map.
+        classes: Its classes.
+        pixels: Labelled pixels per class, in the order of ``classes``.
+        scale: The scale that was used.
+        model: Name of the model.
+        seconds: Wall time.
+    """
+
+    output: Path
+    classes: tuple[ClassInfo, ...]
+    pixels: tuple[int, ...]
+    scale: Scale
+    model: str
+    seconds: float
+
+
+def label_raster(
+    raster: str | Path,
+    support: str | Path,
+    output: str | Path,
+    options: LabelOptions | None = None,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+    say: Say | None = None,
+) -> LabelResult:
+    """Label a raster from support polygons.
+
+    Args:
+        raster: Anything GDAL reads.
+        support: Support polygons, anything OGR reads.
+        output: The label map, a .tif; a style (.qml) is written beside it.
+        options: See :class:`LabelOptions`.
+        progress: Called after every tile.
+        cancel: Lets another thread stop the run.
+        say: Told what the user should know: choices made, warnings.
+
+    Raises:
+        ProtolabelError: When something the user gave cannot serve; nothing is left half-written.
+        Cancelled: When ``cancel`` was used.
+    """
+    started = time.monotonic()
+    options, cancel, say = options or LabelOptions(), cancel or CancelToken(), say or (lambda text: None)
+    output = Path(output)
+    with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
+        for path in filter(None, (output, options.confidence)):
+            check_output(path, raster, support)
+        source = stack.enter_context(RasterSource(raster, options.bands))
+        polygons = read_support(support, source, options.class_field, options.name_field)
+        for warning in polygons.warnings:
+            say(warning)
+
+        device = choose_device(options.device)
+        model = load_model(options.model, options.layers)
+        runner = EncoderRunner(
+            model.encoder, device, lambda cells: say(f"Memory ran out; going on with tiles of {cells} cells.")
+        )
+        scale = _scale(options, source, polygons)
+        say(f"Model {model.name} on {device}, scale {scale.factor:g} ({scale.reason}).")
+
+        window = options.extent.window(source) if options.extent else source.window
+        stream = TileStream(source, runner, progress or (lambda state: None), cancel)
+        stack.callback(stream.close)
+        whole = feature_grid(source.window, scale, runner, options)
+        part = feature_grid(with_context(window, source, scale, options), scale, runner, options)
+
+        features = stream.support_features(polygons, whole, part, say)
+        head = fit_head(features, options.head)
+        spectral = SpectralModel(features) if options.spectral else None
+
+        writer = stack.enter_context(
+            LabelOutputs(
+                output,
+                options.confidence,
+                window,
+                source,
+                polygons.classes,
+                _tags(source, model, scale, options),
+            )
+        )
+        for labels, place in stream.label_blocks(head, spectral, part, window, options.weights, options.crf):
+            writer.write(labels, place)
+        cancel.check()
+        stream.report("writing")
+        writer.finish()
+        if options.vector:
+            stream.report("polygons")
+            polygonize(output, options.vector, polygons.classes)
+    seconds = time.monotonic() - started
+    return LabelResult(output, polygons.classes, writer.counts, scale, model.name, seconds)
+
+
+def feature_grid(window: Window, scale: Scale, runner: EncoderRunner, options: LabelOptions) -> FeatureGrid:
+    """The feature grid over a window of the raster."""
+    return FeatureGrid(
+        left=int(window.col_off),
+        top=int(window.row_off),
+        width=int(window.width),
+        height=int(window.height),
+        cell=scale.cell,
+        first_center=runner.first_center * scale.cell / runner.stride,
+        tile_cells=max(options.tile, _SMALLEST_TILE) // runner.stride,
+    )
+
+
+def fit_head(features: SupportFeatures, name: HeadName) -> PrototypeHead:
+    """Fit the head that a name stands for."""
+    return PrototypeHead.per_polygon(features) if name == "polygons" else PrototypeHead.per_class(features)
+
+
+def with_context(window: Window, source: RasterSource, scale: Scale, options: LabelOptions) -> Window:
+    """A window with as much of the raster around it as its labels depend on, in whole cells from the raster's corner.
+
+    So a part of a raster gets the labels that it has in a run over all of it.
+    """
+    margin = (options.crf.margin if options.crf else 0) + _CONTEXT * scale.cell
+    left = max(int(window.col_off) - margin, 0) // scale.cell * scale.cell
+    top = max(int(window.row_off) - margin, 0) // scale.cell * scale.cell
+    right = min(int(window.col_off + window.width) + margin, source.width)
+    bottom = min(int(window.row_off + window.height) + margin, source.height)
+    return Window(left, top, right - left, bottom - top)
+
+
+def _scale(options: LabelOptions, source: RasterSource, polygons: SupportSet) -> Scale:
+    if options.scale is not None:
+        return fixed_scale(options.scale)
+    return choose_scale(source.pixel_size, [polygon.area for polygon in polygons.polygons])
+
+
+def _tags(source: RasterSource, model: LoadedModel, scale: Scale, options: LabelOptions) -> dict[str, str]:
+    """What a run can be repeated from; no time stamps, so that the same run gives the same file."""
+    return {
+        "PROTOLABEL_VERSION": __version__,
+        "PROTOLABEL_MODEL": model.name,
+        "PROTOLABEL_MODEL_SHA256": model.sha256,
+        "PROTOLABEL_LAYERS": ",".join(map(str, model.encoder.layout.layers)),
+        "PROTOLABEL_HEAD": options.head,
+        "PROTOLABEL_WEIGHTS": json.dumps({**asdict(options.weights), "use_spectral": options.spectral}),
+        "PROTOLABEL_BANDS": ",".join(map(str, (*source.bands.composite, *source.bands.extra))),
+        "PROTOLABEL_STRETCH": json.dumps(asdict(source.stretch)),
+        "PROTOLABEL_SCALE": f"{scale.factor:g}",
+        "PROTOLABEL_CRF": json.dumps(asdict(options.crf)) if options.crf else "none",
+    }

@@ -1,0 +1,54 @@
+"""Progress and cancellation, shared by the command line, the worker and whoever imports the backend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import Cancelled
+
+Stage = Literal["support", "labels", "writing", "polygons"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        stage: What is being done.
+        done: Tiles encoded so far, over all stages.
+        total: Tiles to encode in all.
+        megapixels: Raster pixels that the done tiles stand for, in millions.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    megapixels: float
+
+
+ProgressCallback = Callable[[Progress], None]
+Say = Callable[[str], None]
+
+
+class CancelToken:
+    """Lets another thread stop a run; it is looked at before every tile."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the run to stop."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise :class:`Cancelled` when the run was asked to stop."""
+        if self.cancelled:
+            raise Cancelled("The run was cancelled; nothing was written.")

@@ -1,0 +1,59 @@
+"""The stretch from a raster's own values to 0..255: estimated once, used for every read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A linear map per band from ``low``..``high`` to 0..255, clipped.
+
+    Attributes:
+        low: Value that becomes 0, one per band.
+        high: Value that becomes 255, one per band.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @classmethod
+    def identity(cls, bands: int) -> Stretch:
+        """The stretch of 8-bit imagery, which keeps its values."""
+        return cls((0.0,) * bands, (255.0,) * bands)
+
+    @classmethod
+    def from_sample(
+        cls, sample: NDArray[np.generic], valid: NDArray[np.bool_], percentiles: tuple[float, float] = (1.0, 99.0)
+    ) -> Stretch:
+        """Estimate the stretch from percentiles of the valid values of each band.
+
+        Args:
+            sample: Values with shape (bands, n).
+            valid: Which of them count, shape (n,).
+            percentiles: Lower and upper percentile, 0..100.
+        """
+        if not valid.any():
+            return cls.identity(sample.shape[0])
+        values = sample[:, valid].astype(np.float64)
+        low, high = np.percentile(values, percentiles, axis=1)
+        # A constant band has nothing to stretch; a width of one keeps the division finite.
+        high = np.where(high > low, high, low + 1.0)
+        return cls(tuple(low.tolist()), tuple(high.tolist()))
+
+    def apply(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Stretch values of shape (bands, ...) to float32 0..255 (not rounded)."""
+        shape = (-1,) + (1,) * (values.ndim - 1)
+        low = np.asarray(self.low, np.float64).reshape(shape)
+        factor = 255.0 / (np.asarray(self.high, np.float64).reshape(shape) - low)
+        if not low.any() and (factor == 1.0).all():
+            return values.astype(np.float32)
+        stretched = (values - low) * factor
+        return np.clip(stretched, 0.0, 255.0, out=stretched).astype(np.float32)
+
+    def select(self, positions: list[int]) -> Stretch:
+        """The stretch of some of the bands, by position."""
+        return Stretch(tuple(self.low[p] for p in positions), tuple(self.high[p] for p in positions))

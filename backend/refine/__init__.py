@@ -1,0 +1,1 @@
+"""Refinement of class scores with the image."""

@@ -1,0 +1,74 @@
+"""DenseCRF on class probabilities, with pydensecrf (Kraehenbuehl and Koltun 2011).
+
+Pixels that are not valid take no part: the fields are built on the valid pixels alone, so that nodata neither votes
+nor carries messages. This module imports no torch, since it also runs in small processes of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class CrfParameters:
+    """Widths are in pixels and grey levels.
+
+    Attributes:
+        spatial: Width of the bilateral kernel in space.
+        color: Width of the bilateral kernel in each band, 0..255.
+        compat: Weight of the bilateral kernel.
+        smooth: Width of the purely spatial kernel.
+        smooth_compat: Its weight.
+        iterations: Mean-field iterations.
+    """
+
+    spatial: float = 20.0
+    color: float = 10.0
+    compat: float = 4.0
+    smooth: float = 3.0
+    smooth_compat: float = 3.0
+    iterations: int = 5
+
+    @property
+    def margin(self) -> int:
+        """Pixels around a block that its refinement must see: three times the bilateral kernel's width."""
+        return round(3 * self.spatial)
+
+
+def refine(
+    probabilities: NDArray[np.float32],
+    image: NDArray[np.uint8],
+    valid: NDArray[np.bool_],
+    parameters: CrfParameters,
+) -> NDArray[np.float32]:
+    """Refine class probabilities so that similar neighbours agree.
+
+    Args:
+        probabilities: Shape (C, height, width), each pixel's adding up to 1.
+        image: Shape (bands, height, width), any number of bands.
+        valid: Shape (height, width).
+        parameters: See :class:`CrfParameters`.
+
+    Returns:
+        Refined probabilities with the same shape; unchanged where not valid.
+    """
+    import pydensecrf.densecrf as dcrf
+
+    count = int(valid.sum())
+    if count == 0:
+        return probabilities
+    rows, cols = np.nonzero(valid)
+    field = dcrf.DenseCRF(count, probabilities.shape[0])
+    energy = -np.log(np.clip(probabilities[:, valid], 1e-5, 1.0))
+    field.setUnaryEnergy(np.ascontiguousarray(energy, np.float32))
+    place = np.stack([cols, rows]).astype(np.float32)
+    field.addPairwiseEnergy(np.ascontiguousarray(place / parameters.smooth), compat=parameters.smooth_compat)
+    color = image[:, valid].astype(np.float32) / parameters.color
+    features = np.concatenate([place / parameters.spatial, color])
+    field.addPairwiseEnergy(np.ascontiguousarray(features), compat=parameters.compat)
+    refined = probabilities.copy()
+    refined[:, valid] = np.asarray(field.inference(parameters.iterations), np.float32)
+    return refined

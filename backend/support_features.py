@@ -1,0 +1,169 @@
+"""From support polygons to what a head is fitted on: the encoder runs over the tiles around the polygons only."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from torch import Tensor
+
+from .errors import SupportError
+from .heads.support import SupportFeatures
+from .rasters.grid import FeatureGrid, Tile
+from .rasters.source import RasterSource
+from .rasters.support import SupportSet
+
+PIXELS_PER_POLYGON = 400
+_CHUNK = 2048  # pixels; large polygons are sampled in windows of this side
+
+
+class FeatureStore:
+    """Features of tiles in a private temporary folder, in half precision, up to a number of bytes.
+
+    The tiles around the support polygons are encoded before the head can be fitted and are needed again when the
+    raster is labelled; this saves the second pass.
+    """
+
+    def __init__(self, limit: int = 4 << 30) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="protolabel-")
+        free = shutil.disk_usage(self._folder.name).free
+        self._room = min(limit, free // 4)
+        self._files: dict[tuple[int, int], Path] = {}
+
+    def put(self, tile: Tile, features: Tensor) -> None:
+        """Keep a tile's features when there is room."""
+        size = features.numel() * 2
+        if size > self._room:
+            return
+        path = Path(self._folder.name) / f"{tile.row}_{tile.col}.npy"
+        np.save(path, features.half().cpu().numpy())
+        self._room -= size
+        self._files[tile.row, tile.col] = path
+
+    def get(self, tile: Tile) -> Tensor | None:
+        """A tile's features, or None; the file is given up with it."""
+        path = self._files.pop((tile.row, tile.col), None)
+        if path is None:
+            return None
+        features = torch.from_numpy(np.load(path)).float()
+        path.unlink()
+        return features
+
+    def __contains__(self, tile: Tile) -> bool:
+        return (tile.row, tile.col) in self._files
+
+    def close(self) -> None:
+        """Remove the folder."""
+        self._folder.cleanup()
+
+
+class SupportPooling:
+    """Pools the features of support polygons over tiles, exactly as over the whole blended feature map."""
+
+    def __init__(self, source: RasterSource, support: SupportSet, grid: FeatureGrid, channels: int) -> None:
+        self._source, self._support, self._grid = source, support, grid
+        self._sums = np.zeros((len(support.polygons), channels), np.float64)
+        self._areas = np.zeros(len(support.polygons))
+
+    def tiles(self) -> list[Tile]:
+        """The tiles that touch a polygon."""
+        return [tile for tile in self._grid.tiles() if self._support.touching(self._grid.pixels(tile))]
+
+    def add(self, tile: Tile, features: Tensor, valid: NDArray[np.bool_]) -> None:
+        """Add what a tile shows of the polygons.
+
+        The polygons' full-resolution masks are taken to the feature grid by the adjoint of the interpolation
+        (:meth:`FeatureGrid.interpolation`); upsampling the features instead gives the same sums at many times the
+        cost. The tile's blending weights make the sum over overlapping tiles a weighted mean.
+
+        Args:
+            tile: The tile.
+            features: Shape (channels, tile rows, tile columns).
+            valid: Shape (height, width) of the tile's pixels.
+        """
+        grid, window = self._grid, self._grid.pixels(tile)
+        blend = grid.weights(tile)
+        flat = features.reshape(features.shape[0], -1)
+        for index in self._support.touching(window):
+            box = self._support.bounds(index, window)
+            if box is None:
+                continue
+            row, col = int(box.row_off - window.row_off), int(box.col_off - window.col_off)
+            mask = self._support.mask(index, box) & valid[row : row + int(box.height), col : col + int(box.width)]
+            if not mask.any():
+                continue
+            y, x = int(box.row_off) - grid.top, int(box.col_off) - grid.left
+            vertical = grid.interpolation((y, y + mask.shape[0]), (tile.y0, tile.y1))
+            horizontal = grid.interpolation((x, x + mask.shape[1]), (tile.x0, tile.x1))
+            weights = (vertical.T @ mask.astype(np.float32) @ horizontal) * blend
+            cells = np.flatnonzero(weights)
+            if len(cells):
+                weight = torch.from_numpy(weights.ravel()[cells]).to(flat)
+                pooled = flat[:, torch.from_numpy(cells).to(flat.device)] @ weight
+                self._sums[index] += pooled.cpu().numpy()
+                self._areas[index] += weights.sum()
+
+    def finish(self, say: Callable[[str], None]) -> SupportFeatures:
+        """The pooled features and a sample of pixel values.
+
+        Args:
+            say: Told of polygons that hold no usable pixel and are left out.
+
+        Raises:
+            SupportError: When a class is left with no polygon.
+        """
+        support = self._support
+        samples = [sample_polygon(self._source, support, index) for index in range(len(support.polygons))]
+        used = [i for i, sample in enumerate(samples) if sample.shape[1] and self._areas[i] > 0]
+        for label, info in enumerate(support.classes):
+            if not any(support.labels[i] == label for i in used):
+                raise SupportError(
+                    f"No polygon of the class {info.name} covers a valid pixel of its own; draw one where the raster "
+                    "has data and no other class overlaps it."
+                )
+        if len(used) < len(samples):
+            say(f"{len(samples) - len(used)} polygons cover no valid pixel of their own and were left out.")
+        pixels = [samples[i].T for i in used]
+        return SupportFeatures(
+            labels=np.array([support.labels[i] for i in used], np.int64),
+            prototypes=(self._sums[used] / self._areas[used, None]).astype(np.float32),
+            pixels=np.concatenate(pixels).astype(np.float32),
+            pixel_polygon=np.repeat(np.arange(len(used)), [len(values) for values in pixels]),
+            classes=len(support.classes),
+        )
+
+
+def sample_polygon(source: RasterSource, support: SupportSet, index: int) -> NDArray[np.float32]:
+    """Valid pixel values of a polygon with shape (bands, n), on a lattice that does not depend on any tiling."""
+    whole = support.bounds(index, source.window)
+    if whole is None:
+        return np.zeros((source.spectral_count, 0), np.float32)
+    area = max(support.polygons[index].area, 1.0)
+    step = max(1, int(np.sqrt(area / PIXELS_PER_POLYGON)))
+    values = []
+    for window in _chunks(whole):
+        mask = support.mask(index, window)
+        rows, cols = np.ogrid[: mask.shape[0], : mask.shape[1]]
+        lattice = ((rows + int(window.row_off)) % step == 0) & ((cols + int(window.col_off)) % step == 0)
+        # A slim polygon may slip between the lattice's lines.
+        chosen = mask & lattice if (mask & lattice).sum() >= 16 else mask
+        spectral, valid = source.read(window)
+        values.append(spectral[:, chosen & valid])
+    sample = np.concatenate(values, axis=1)
+    thin = max(1, sample.shape[1] // (2 * PIXELS_PER_POLYGON))
+    return sample[:, ::thin]
+
+
+def _chunks(window: Window) -> list[Window]:
+    right, bottom = int(window.col_off + window.width), int(window.row_off + window.height)
+    return [
+        Window(col, row, min(_CHUNK, right - col), min(_CHUNK, bottom - row))
+        for row in range(int(window.row_off), bottom, _CHUNK)
+        for col in range(int(window.col_off), right, _CHUNK)
+    ]
