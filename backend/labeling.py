@@ -27,7 +27,7 @@ from .rasters.extent import Extent
 from .rasters.grid import FeatureGrid
 from .outputs import LabelOutputs
 from .rasters.label_map import check_output
-from .rasters.polygonize import polygonize
+from .rasters.polygonize import EXTENSIONS, polygonize
 from .rasters.source import RasterSource
 from .rasters.support import ClassInfo, SupportSet, read_support
 from .refine.blocks import ScoreWeights
@@ -36,7 +36,7 @@ from .scale import Scale, choose_scale, fixed_scale
 from .streaming import TileStream
 
 HeadName = Literal["auto", "prototype", "polygons"]
-_SMALLEST_TILE = 256  # encoder input pixels
+_SMALLEST_TILE = 384  # encoder input pixels
 _CONTEXT = 16  # cells; beyond, the encoder's receptive field hardly reaches
 _CACHE = 128 << 20  # bytes; GDAL's default grows with the machine's memory
 
@@ -60,7 +60,7 @@ class LabelOptions:
         vector: Where to write polygons.
         extent: Label this part only.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        tile: Side of the encoder's windows in encoder input pixels, at least 256.
+        tile: Side of the encoder's windows in encoder input pixels, at least 384.
         weights: Temperature and spectral weight.
     """
 
@@ -77,7 +77,7 @@ class LabelOptions:
     vector: Path | None = None
     extent: Extent | None = None
     device: str = "auto"
-    tile: int = 640
+    tile: int = 704
     weights: ScoreWeights = field(default_factory=ScoreWeights)
 
 
@@ -131,8 +131,7 @@ def label_raster(
     output = Path(output)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
-        for path in filter(None, (output, options.confidence)):
-            check_output(path, raster, support)
+        check_outputs(output, options, raster, support)
         source = stack.enter_context(RasterSource(raster, options.bands))
         polygons = read_support(support, source, options.class_field, options.name_field)
         for warning in polygons.warnings:
@@ -176,6 +175,19 @@ def label_raster(
             polygonize(output, options.vector, polygons.classes)
     seconds = time.monotonic() - started
     return LabelResult(output, polygons.classes, writer.counts, scale, model.name, seconds)
+
+
+def check_outputs(output: Path, options: LabelOptions, *inputs: str | Path) -> None:
+    """Check every output before the work starts, against the inputs and against each other.
+
+    Raises:
+        OutputError: When one cannot be written.
+    """
+    check_output(output, *inputs)
+    if options.confidence:
+        check_output(options.confidence, *inputs, output)
+    if options.vector:
+        check_output(options.vector, *inputs, output, extensions=EXTENSIONS)
 
 
 def feature_grid(window: Window, scale: Scale, runner: EncoderRunner, options: LabelOptions) -> FeatureGrid:

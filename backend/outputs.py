@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from rasterio.transform import Affine
 from rasterio.windows import Window
+from rasterio.windows import transform as window_transform
 
 from .rasters.label_map import RasterWriter, category_names, class_tags, label_dtype
 from .rasters.palette import colors_for
@@ -47,7 +47,7 @@ class LabelOutputs:
         self._counts = np.zeros(len(classes), np.int64)
         dtype, nodata = label_dtype(classes)
         self._ids = np.array([*(info.id for info in classes), nodata], dtype)  # index -1 takes the last one
-        transform = source.transform * Affine.translation(window.col_off, window.row_off)
+        transform = window_transform(window, source.transform)
         width, height = int(window.width), int(window.height)
         self._stack = ExitStack()
         self._labels = self._stack.enter_context(

@@ -41,9 +41,13 @@ def fixed_scale(factor: float) -> Scale:
     Raises:
         ProtolabelError: When the factor is out of range.
     """
-    if not STRIDE / _LARGEST_CELL <= factor <= STRIDE:
-        raise ProtolabelError(f"A scale of {factor:g} is out of range; choose one from {STRIDE / _LARGEST_CELL:g} to 8.")
-    cell = round(STRIDE / factor)
+    smallest = STRIDE / _LARGEST_CELL
+    if not smallest <= factor <= STRIDE:
+        raise ProtolabelError(
+            f"A scale of {factor:g} is out of range; choose one from {smallest:g} to {STRIDE}."
+        )
+    wanted = STRIDE / factor
+    cell = min(math.floor(wanted), math.ceil(wanted), key=lambda cell: abs(STRIDE / cell - factor))
     exact = math.isclose(STRIDE / cell, factor, rel_tol=1e-6)
     return Scale(cell, "given" if exact else f"nearest to {factor:g} with whole pixels per feature")
 

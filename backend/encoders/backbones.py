@@ -6,27 +6,33 @@ Both keep torchvision's parameter names, so that its checkpoints load unchanged.
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
 
 import torch
 import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
+from torchvision.models.vgg import cfgs, make_layers
 
 from .layout import EncoderLayout, StrideOn
 
 STRIDE = 8
 
 
-class LinearBottleneck(Bottleneck):
-    """A bottleneck block without its last ReLU."""
+class LinearBottleneck(nn.Module):
+    """A bottleneck block without its last ReLU, made of the parts of one that keeps its size."""
+
+    def __init__(self, block: Bottleneck) -> None:
+        super().__init__()
+        self.conv1, self.conv2, self.conv3 = block.conv1, block.conv2, block.conv3
+        self.bn1, self.bn2, self.bn3 = block.bn1, block.bn2, block.bn3
+        self.relu = block.relu
 
     def forward(self, x: Tensor) -> Tensor:
         """As torchvision's, less the last activation."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
-        identity = x if self.downsample is None else self.downsample(x)
-        return cast("Tensor", self.bn3(self.conv3(out)) + identity)
+        residual: Tensor = self.bn3(self.conv3(out))
+        return residual + x
 
 
 class ResNet50(nn.Module):
@@ -39,13 +45,15 @@ class ResNet50(nn.Module):
 
     Attributes:
         channels: Channels of each level, by level.
-        first_center: Where the first feature's receptive field is centred, in input pixels from the left or top
-            edge. Every strided convolution here is centred on the first pixel of its block, so this is the middle
-            of pixel 0, and feature ``k`` lies at ``8 k + 0.5``, not at ``8 k + 4``.
+        first_center: Where the first feature looks, in input pixels from the left or top edge. By the geometry of
+            its strided convolutions, each centred on the first pixel of its block, a feature ``k`` would lie at
+            ``8 k + 0.5``. Training moves it towards the middle of its block, since otherwise the right and bottom
+            of every training image would be seen less: at ImageNet weights edges between textures are found at
+            ``8 k + 3`` (measured by ``tests/benchmarks/feature_center.py``).
     """
 
     channels = {2: 512, 3: 1024, 4: 2048}
-    first_center = 0.5
+    first_center = 3.0
 
     def __init__(self, layers: tuple[int, ...], stride_on: StrideOn = "conv2", bn_eps: float = 1e-5) -> None:
         super().__init__()
@@ -57,13 +65,16 @@ class ResNet50(nn.Module):
         self.layers = layers
         self.conv1, self.bn1, self.relu, self.maxpool = network.conv1, network.bn1, network.relu, network.maxpool
         self.layer1 = network.layer1
-        for level in range(2, max(layers) + 1):
-            setattr(self, f"layer{level}", getattr(network, f"layer{level}"))
+        self.layer2: nn.Sequential = network.layer2
+        if max(layers) >= 3:
+            self.layer3: nn.Sequential = network.layer3
+        if max(layers) >= 4:
+            self.layer4: nn.Sequential = network.layer4
         if stride_on == "conv1":
             self._move_strides()
         if 4 in layers:
             # PPNet's ResNet-50 for PANet removes the last ReLU of layer4; a cosine needs both signs.
-            network.layer4[-1].__class__ = LinearBottleneck
+            self.layer4[-1] = LinearBottleneck(self.layer4[-1])
 
     def _move_strides(self) -> None:
         """Put layer2.0's stride on its 1 x 1 convolution, and give layer3.0 and layer4.0 the dilation that fits."""
@@ -105,7 +116,7 @@ class VGG16(nn.Module):
     def __init__(self, layers: tuple[int, ...]) -> None:
         super().__init__()
         self.layers = layers
-        features = torchvision.models.vgg16(weights=None).features
+        features = make_layers(cfgs["D"])  # VGG-16 without its classifier, which fills 400 MB
         ends = {2: 17, 3: 23, 4: 29}  # one past pool3, relu4_3, conv5_3
         self.features = features[: ends[max(layers)]]
         self._ends = {ends[level]: level for level in layers}

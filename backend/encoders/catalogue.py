@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.error import URLError
 
 import torchvision
 from torch import Tensor
@@ -30,14 +31,16 @@ def load_model(name: str | None = None, layers: Sequence[int] | None = None) -> 
         ModelError: When it is unknown, damaged, or cannot be downloaded.
     """
     if name is None:
-        for path in _files():
+        for path in model_files():
             return load_checkpoint(path, layers)
         return _from_torchvision("resnet50-imagenet", layers)
     if name in TORCHVISION:
         return _from_torchvision(name, layers)
     if name.endswith(".safetensors") or Path(name).is_file():
         return load_checkpoint(Path(name).expanduser(), layers)
-    known = {path.stem: path for path in _files()}
+    known: dict[str, Path] = {}
+    for path in model_files():
+        known.setdefault(path.stem, path)
     if name not in known:
         names = ", ".join([*known, *TORCHVISION])
         raise ModelError(f"Unknown model {name!r}; give a .safetensors file or one of: {names}.")
@@ -54,13 +57,15 @@ def model_folders() -> list[Path]:
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     if os.name == "nt":
         data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    given = [Path(part) for part in os.environ.get("PROTOLABEL_MODELS", "").split(os.pathsep) if part]
+    given = [Path(part).expanduser() for part in os.environ.get("PROTOLABEL_MODELS", "").split(os.pathsep) if part]
     return [*given, root / "resources" / "models", data / "protolabel" / "models", root.parent / "shared" / "weights"]
 
 
-def _files() -> Iterator[Path]:
+def model_files() -> Iterator[Path]:
+    """The model files in these folders, in order."""
     for folder in model_folders():
-        yield from sorted(folder.glob("*.safetensors"))
+        # Some systems put a hidden "._model.safetensors" beside a file; it is no model.
+        yield from sorted(p for p in folder.glob("*.safetensors") if p.is_file() and not p.name.startswith("."))
 
 
 def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
@@ -73,10 +78,10 @@ def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
         weights = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
     try:
         tensors: dict[str, Tensor] = dict(weights.get_state_dict(progress=False, check_hash=True))
-    except (URLError, OSError, RuntimeError) as error:
+    except (OSError, http.client.HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(
-            f"No model file was found and the weights of {name} could not be downloaded ({error}); connect to the "
-            "internet once, or give a .safetensors file with --model."
+            f"The weights of {name} could not be downloaded and read ({error}); connect to the internet once, or give "
+            "a .safetensors file with --model."
         ) from error
     encoder = Encoder(layout)
     fill_encoder(encoder, tensors)

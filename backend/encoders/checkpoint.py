@@ -69,12 +69,13 @@ def save_checkpoint(encoder: Encoder, path: Path, metadata: Mapping[str, str], h
         encoder: The encoder.
         path: Written as ``*.part`` first.
         metadata: More to say about it; the layout is added.
-        half: Store floating-point weights in half precision.
+        half: Store convolutions in half precision. Batch normalisation stays in single: its variances can be
+            larger than half precision holds, and it is small.
     """
     tensors = {}
     for name, tensor in encoder.state_dict().items():
         name = name.removeprefix("backbone.")
-        convert = half and tensor.is_floating_point()
+        convert = half and tensor.ndim > 1
         tensors[name] = (tensor.half() if convert else tensor).detach().cpu().contiguous()
     part = path.with_name(path.name + ".part")
     try:
@@ -90,7 +91,7 @@ def with_layers(layout: EncoderLayout, layers: Sequence[int] | None) -> EncoderL
     Raises:
         ModelError: When the layout has projections, which were trained for the levels that it names.
     """
-    if not layers or tuple(layers) == layout.layers:
+    if not layers or tuple(sorted(layers)) == layout.layers:
         return layout
     if layout.projections:
         raise ModelError(f"its projections were trained for the layers {layout.layers}; leave the layers as they are.")
@@ -107,17 +108,41 @@ def file_sha256(path: Path) -> str:
 
 
 def fill_encoder(encoder: Encoder, tensors: Mapping[str, Tensor]) -> None:
-    """Copy a checkpoint's tensors into an encoder; all that the encoder has must be there and fit."""
-    target = encoder.state_dict()
+    """Copy a checkpoint's tensors into an encoder.
+
+    Tensors of parts that the encoder does not have, like a classifier or deeper levels, are left out.
+
+    Args:
+        encoder: All that it has must be there and fit.
+        tensors: By torchvision's names.
+
+    Raises:
+        ModelError: When a tensor is missing or does not fit, or when the checkpoint has more of a part than the
+            encoder: a deeper network runs as a shallower one, but computes wrongly.
+    """
+    target = {name.removeprefix("backbone."): tensor for name, tensor in encoder.state_dict().items()}
     for name, parameter in target.items():
-        source = tensors.get(name.removeprefix("backbone."))
+        source = tensors.get(name)
         if source is None:
             if name.endswith("num_batches_tracked"):
                 continue
-            raise ModelError(f"the tensor {name.removeprefix('backbone.')} is missing.")
+            raise ModelError(f"the tensor {name} is missing; choose other layers or another model.")
         if source.shape != parameter.shape:
             raise ModelError(f"the tensor {name} has the shape {tuple(source.shape)}, not {tuple(parameter.shape)}.")
-        if not torch.isfinite(source).all():
-            raise ModelError(f"the tensor {name} holds values that are not finite.")
+        if source.is_floating_point() != parameter.is_floating_point():
+            raise ModelError(f"the tensor {name} has the type {source.dtype}, not {parameter.dtype}.")
         parameter.copy_(source)
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"the tensor {name} holds values that are not finite.")
+        if name.endswith("running_var") and (parameter < 0).any():
+            raise ModelError(f"the tensor {name} holds negative variances.")
+    # VGG's one list of features is cut at the deepest level, so there a surplus is right.
+    parts = {"projections", *(_part(name) for name in target)} - {"features"}
+    surplus = sorted(name for name in tensors if name not in target and _part(name) in parts)
+    if surplus:
+        raise ModelError(f"it has tensors that its architecture does not know, like {surplus[0]}.")
+
+
+def _part(name: str) -> str:
+    return name.partition(".")[0]
 

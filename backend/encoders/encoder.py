@@ -35,6 +35,8 @@ class Encoder(nn.Module):
         self.first_center = self.backbone.first_center
         pre = layout.preprocessing
         order = slice(None) if pre.order == "RGB" else [2, 1, 0]
+        self.factor: Tensor
+        self.offset: Tensor
         factor = pre.high / 255.0 / torch.tensor(pre.std)[order]
         offset = (torch.tensor(pre.mean) / torch.tensor(pre.std))[order]
         self.register_buffer("factor", factor.view(3, 1, 1), persistent=False)

@@ -14,6 +14,7 @@ safetensors viewer::
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,11 +28,15 @@ StrideOn = Literal["conv1", "conv2"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _TRIPLE = rf"\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)"
 _INPUT = re.compile(
     rf"^\s*(RGB|BGR)\s*,\s*0\.\.(255|1)\s*(?:,\s*minus\s*{_TRIPLE})?\s*(?:,\s*divided by\s*{_TRIPLE})?\s*$", re.I
 )
+# What follows may name the other convolution ("not on conv2 as in torchvision").
+_STRIDE = re.compile(r"^\s*(?:on\s+)?(conv1|conv2)\b", re.I)
+_PROJECTION = re.compile(r"^\s*layer(\d+)\s*:\s*(\d+)\s*$", re.I)
+_WIDEST = 65_536  # channels; keeps a damaged number from filling the memory
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,13 @@ class Preprocessing:
     high: float = 1.0
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ModelError(
+                f"The checkpoint's input has the mean {self.mean} and the deviation {self.std}; they must be finite, "
+                "and the deviation above 0."
+            )
 
     @classmethod
     def parse(cls, text: str) -> Preprocessing:
@@ -69,7 +81,7 @@ class Preprocessing:
         return cls(cast('Literal["RGB", "BGR"]', order.upper()), float(high), mean, std)
 
     def __str__(self) -> str:
-        mean, std = (", ".join(f"{v:g}" for v in values) for values in (self.mean, self.std))
+        mean, std = (", ".join(map(_exact, values)) for values in (self.mean, self.std))
         return f"{self.order}, 0..{self.high:g}, minus ({mean}), divided by ({std})"
 
 
@@ -79,7 +91,8 @@ class EncoderLayout:
 
     Attributes:
         architecture: "resnet50" or "vgg16".
-        layers: The levels that are concatenated, any of 2, 3 and 4 (DPCL, Table 4; Jiang et al. use 2 and 3).
+        layers: The levels that are concatenated, any of 2, 3 and 4, ascending (DPCL, Table 4; Jiang et al. use 2
+            and 3).
         stride_on: Which convolution of a ResNet bottleneck carries the stride: the 3 x 3 (torchvision) or the
             first 1 x 1 (the original paper, Keras).
         bn_eps: Epsilon of the batch normalisation that the weights were trained with.
@@ -101,6 +114,14 @@ class EncoderLayout:
             raise ModelError(f"Unknown architecture {self.architecture!r}; known are resnet50 and vgg16.")
         if not self.layers or any(level not in (2, 3, 4) for level in self.layers):
             raise ModelError(f"Layers must be some of 2, 3 and 4, not {self.layers}.")
+        if list(self.layers) != sorted(set(self.layers)):
+            raise ModelError(f"Layers must be ascending, each once, not {self.layers}.")
+        if not (math.isfinite(self.bn_eps) and self.bn_eps > 0):
+            raise ModelError(f"The checkpoint's bn_eps must be above 0, not {self.bn_eps}.")
+        if any(not 1 <= size <= _WIDEST for size in self.projections):
+            raise ModelError(f"The checkpoint's projections must have 1 to {_WIDEST} channels, not {self.projections}.")
+        if not all(math.isfinite(scale) and scale > 0 for scale in self.level_scales):
+            raise ModelError(f"The checkpoint's level_scales must be above 0, not {self.level_scales}.")
         for name, values in (("projections", self.projections), ("level_scales", self.level_scales)):
             if values and len(values) != len(self.layers):
                 raise ModelError(f"The checkpoint names {len(values)} {name} for {len(self.layers)} layers.")
@@ -120,16 +141,17 @@ class EncoderLayout:
             raise ModelError(f"The checkpoint's metadata lacks {' and '.join(missing)}; it cannot be used safely.")
         words = metadata["architecture"].lower().split()
         try:
+            layers = tuple(int(part) for part in _parts(metadata.get("layers", "2,3")))
             return cls(
                 architecture=cast("Architecture", words[0] if words else ""),
-                layers=tuple(int(part) for part in _parts(metadata.get("layers", "2,3"))),
-                stride_on="conv1" if "conv1" in metadata.get("stride", "") else "conv2",
+                layers=layers,
+                stride_on=_stride_on(metadata.get("stride", "on conv2")),
                 bn_eps=float(metadata.get("bn_eps", "1e-5")),
                 preprocessing=Preprocessing.parse(metadata["input"]),
-                projections=tuple(int(part.split(":")[1]) for part in _parts(metadata.get("projections", ""))),
+                projections=_projections(metadata.get("projections", ""), layers),
                 level_scales=tuple(float(part) for part in _parts(metadata.get("level_scales", ""))),
             )
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise ModelError(f"The checkpoint's metadata is malformed ({error}).") from error
 
     def to_metadata(self) -> dict[str, str]:
@@ -138,15 +160,38 @@ class EncoderLayout:
             "architecture": self.architecture,
             "layers": ",".join(map(str, self.layers)),
             "stride": "on conv1 (1x1)" if self.stride_on == "conv1" else "on conv2 (3x3)",
-            "bn_eps": repr(self.bn_eps),
+            "bn_eps": _exact(self.bn_eps),
             "input": str(self.preprocessing),
         }
         if self.projections:
             pairs = zip(self.layers, self.projections, strict=True)
             metadata["projections"] = ",".join(f"layer{level}:{size}" for level, size in pairs)
         if self.level_scales:
-            metadata["level_scales"] = ",".join(map(repr, self.level_scales))
+            metadata["level_scales"] = ",".join(map(_exact, self.level_scales))
         return metadata
+
+
+def _stride_on(text: str) -> StrideOn:
+    found = _STRIDE.match(text)
+    if found is None:
+        raise ModelError(f"The checkpoint's stride {text!r} is not understood; write 'on conv1' or 'on conv2'.")
+    return cast("StrideOn", found[1].lower())
+
+
+def _projections(text: str, layers: tuple[int, ...]) -> tuple[int, ...]:
+    found = [_PROJECTION.match(part) for part in _parts(text)]
+    sizes = {int(match[1]): int(match[2]) for match in found if match}
+    if len(sizes) != len(found) or (sizes and set(sizes) != set(layers)):
+        raise ModelError(
+            f"The checkpoint's projections {text!r} do not fit its layers {layers}; write one for each, like "
+            "'layer2:512,layer3:512'."
+        )
+    return tuple(sizes[level] for level in layers) if sizes else ()
+
+
+def _exact(value: float) -> str:
+    """The shortest text that reads back as the same number, without a needless ".0"."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def _parts(text: str) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import re
+import threading
 from collections.abc import Callable
 
 import torch
@@ -15,6 +17,8 @@ from .encoder import Encoder
 
 _SMALLEST_SPLIT = 24  # cells; below this a tile is nearly all margin
 _SPLIT_MARGIN = 8  # cells on both sides of a cut
+# Of torch's allocators on Linux and Windows, CUDA, cuDNN and cuBLAS, and the C++ library.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", "bad_alloc")
 
 
 class EncoderRunner:
@@ -39,9 +43,10 @@ class EncoderRunner:
         self.device = device
         self.stride, self.first_center, self.channels = encoder.stride, encoder.first_center, encoder.channels
         self.workers = 1 if device.type == "cuda" else cpu_count()
-        self._encoder = fold_batch_norms(encoder).eval().to(device, memory_format=torch.channels_last)
+        self._encoder = fold_batch_norms(encoder).to(device).to(memory_format=torch.channels_last)
         self._on_split = on_split
         self._limit: int | None = None
+        self._lock = threading.Lock()  # several threads may run out of memory at the same time
 
     def encode(self, image: Tensor, threads: int | None = None) -> Tensor:
         """Encode one image.
@@ -59,25 +64,36 @@ class EncoderRunner:
         if threads is not None and self.device.type == "cpu" and torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         side = max(image.shape[1:]) // self.stride
-        if self._limit is None or side <= self._limit:
+        smallest = side <= _SMALLEST_SPLIT
+        # What cannot be halved is tried even beyond the limit: the tile that failed may have been broader.
+        if smallest or self._fits(side):
             try:
                 return self._forward(image)
             except (MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-        if side < 2 * _SMALLEST_SPLIT:
-            raise ProtolabelError(
-                f"Not enough memory on {self.device} even for tiles of {side * self.stride} pixels; close other "
-                "programs, or choose another device with --device."
-            )
-        # The first failure lowers the limit for all tiles after it; further failures below it lower it again.
-        if self._limit is None or side <= self._limit:
-            self._limit = (side + 1) // 2 + _SPLIT_MARGIN
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            if self._on_split:
-                self._on_split(self._limit)
+            # Only here, when the exception is gone, is the memory that it held free.
+            if smallest:
+                raise ProtolabelError(
+                    f"Not enough memory on {self.device} even for tiles of {side * self.stride} pixels; close other "
+                    "programs, or choose another device with --device."
+                )
+            self._lower_limit(side)
         return self._encode_halves(image, threads)
+
+    def _fits(self, side: int) -> bool:
+        return self._limit is None or side <= self._limit
+
+    def _lower_limit(self, side: int) -> None:
+        """Have all later tiles halved from this side on, unless another thread has done so by now."""
+        with self._lock:
+            if not self._fits(side):
+                return
+            self._limit = limit = (side + 1) // 2 + _SPLIT_MARGIN
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self._on_split:
+            self._on_split(limit)
 
     def _encode_halves(self, image: Tensor, threads: int | None) -> Tensor:
         axis = 1 if image.shape[1] >= image.shape[2] else 2
@@ -105,8 +121,10 @@ def fold_batch_norms(encoder: nn.Module) -> nn.Module:
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, f"conv{index}", fuse_conv_bn_eval(conv, norm))
                 setattr(module, f"bn{index}", nn.Identity())
-        if isinstance(module, nn.Sequential) and len(module) == 2 and isinstance(module[1], nn.BatchNorm2d):
-            module[0], module[1] = fuse_conv_bn_eval(module[0], module[1]), nn.Identity()
+        if isinstance(module, nn.Sequential) and len(module) == 2:
+            conv, norm = module
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[0], module[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return folded
 
 
@@ -118,17 +136,16 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"Unknown device {name!r}; use auto, cpu, cuda or cuda:0.") from error
-    if device.type not in ("cpu", "cuda"):
+    # Torch takes more names than it has devices, and wraps large indices around: cuda:256 would be cuda:0.
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise DeviceError(f"Unknown device {name!r}; use auto, cpu, cuda or cuda:0.")
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if name == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
         raise DeviceError("CUDA was asked for, but torch finds no CUDA device; use --device cpu or repair the driver.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
         raise DeviceError(f"There is no {name}; the last CUDA device is cuda:{torch.cuda.device_count() - 1}.")
-    return device
+    return torch.device(name)
 
 
 def cpu_count() -> int:
@@ -142,4 +159,4 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error).lower()
-    return any(part in text for part in ("can't allocate memory", "not enough memory", "out of memory"))
+    return any(part in text for part in _OUT_OF_MEMORY)

@@ -24,6 +24,7 @@ class PrototypeHead:
         self.classes = classes
         self.labels = torch.from_numpy(labels)
         self.prototypes = torch.nn.functional.normalize(torch.from_numpy(prototypes), dim=1)
+        self._one_each = np.array_equal(np.sort(labels), np.arange(classes))
 
     @classmethod
     def per_class(cls, support: SupportFeatures) -> PrototypeHead:
@@ -47,11 +48,11 @@ class PrototypeHead:
         size, height, width = features.shape
         flat = torch.nn.functional.normalize(features.reshape(size, -1), dim=0)
         cosine = self.prototypes.to(flat) @ flat
-        if len(self.prototypes) != self.classes:
+        if self._one_each:
+            order = torch.argsort(self.labels).to(cosine.device)
+            cosine = cosine[order]
+        else:
             best = torch.full((self.classes, cosine.shape[1]), -1.0, dtype=cosine.dtype, device=cosine.device)
             index = self.labels.to(cosine.device)[:, None].expand_as(cosine)
             cosine = best.scatter_reduce(0, index, cosine, reduce="amax")
-        else:
-            order = torch.argsort(self.labels).to(cosine.device)
-            cosine = cosine[order]
         return ALPHA * cosine.reshape(self.classes, height, width)

@@ -26,10 +26,11 @@ class SpectralModel:
         weight /= np.bincount(label, weight, minlength=support.classes)[label]
         means = np.zeros((support.classes, bands))
         np.add.at(means, label, support.pixels * weight[:, None])
-        centred = (support.pixels - means[label]).astype(np.float64)
-        products = np.einsum("nb,nc->nbc", centred, centred) * weight[:, None, None]
+        centred = support.pixels - means[label]
         own = np.zeros((support.classes, bands, bands))
-        np.add.at(own, label, products)
+        order = np.argsort(label, kind="stable")
+        for index, rows in enumerate(np.split(order, np.searchsorted(label[order], np.arange(1, support.classes)))):
+            own[index] = (centred[rows] * weight[rows, None]).T @ centred[rows]
         covariance = _OWN * own + (1.0 - _OWN) * own.mean(axis=0) + _FLOOR * np.eye(bands)
         self.means = means.astype(np.float32)
         self.whitening = np.linalg.inv(np.linalg.cholesky(covariance)).astype(np.float32)

@@ -28,6 +28,7 @@ class SupportFeatures:
 
     def class_prototypes(self) -> NDArray[np.float32]:
         """The mean over each class's polygons, as over K shots in the papers; shape (C, D)."""
-        sums = np.zeros((self.classes, self.prototypes.shape[1]), np.float32)
+        sums = np.zeros((self.classes, self.prototypes.shape[1]))
         np.add.at(sums, self.labels, self.prototypes)
-        return sums / np.bincount(self.labels, minlength=self.classes)[:, None]
+        means = sums / np.bincount(self.labels, minlength=self.classes)[:, None]
+        return means.astype(np.float32)

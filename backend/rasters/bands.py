@@ -11,11 +11,13 @@ from rasterio.io import DatasetReader
 
 from ..errors import RasterError
 
-_NAMES = {
-    "red": re.compile(r"\b(red|b0?4)\b", re.I),
-    "green": re.compile(r"\b(green|b0?3)\b", re.I),
-    "blue": re.compile(r"\b(blue|b0?2)\b", re.I),
-}
+_START, _STOP = r"(?<![a-z0-9])", r"(?![a-z0-9])"
+# "Red edge" and "near infra-red" are other bands, and words tell more than numbers, which differ between sensors.
+_NAMES = tuple(
+    tuple(re.compile(_START + name + _STOP, re.IGNORECASE) for name in names)
+    for names in ((r"(?<!infra[-_ ])red(?![-_ ]?edge)", "green", "blue"), ("b0?4", "b0?3", "b0?2"))
+)
+_INFRARED = re.compile(r"nir|infra", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,37 @@ def choose_bands(src: DatasetReader, wanted: Sequence[int] | None = None) -> Ban
         return _given(src, tuple(wanted))
     usable = [band for band in src.indexes if not is_alpha(src, band)]
     if not usable:
-        raise RasterError(f"{src.name} has no band but alpha; choose a raster with image bands.")
+        raise RasterError(f"The raster {src.name} has no band but alpha; choose a raster with image bands.")
     colors = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     by_color = [next((b for b in usable if src.colorinterp[b - 1] == color), 0) for color in colors]
     if all(by_color):
         return _mapping(by_color, usable, "by colour interpretation")
-    names = [src.descriptions[band - 1] or "" for band in usable]
-    by_name = [next((b for b, n in zip(usable, names, strict=True) if r.search(n)), 0) for r in _NAMES.values()]
-    if all(by_name):
-        return _mapping(by_name, usable, "by band name")
+    for patterns in _NAMES:
+        by_name = [_named(src, usable, pattern) for pattern in patterns]
+        if all(by_name):
+            return _mapping(by_name, usable, "by band name")
     if len(usable) < 3:
         return BandMapping((usable[0],) * 3, tuple(usable[1:]), "first band repeated")
     return _mapping(usable[:3], usable, "the first three")
 
 
 def is_alpha(src: DatasetReader, band: int) -> bool:
-    """Whether a band is transparency. A band marked alpha beside an internal mask is data: the mask rules."""
-    flags = src.mask_flag_enums[0]
-    return src.colorinterp[band - 1] == ColorInterp.alpha and MaskFlags.alpha in flags
+    """Whether a band is transparency.
+
+    The fourth band of 8-bit imagery is marked alpha unless its writer took care, even if it is near infrared. So a
+    band that is marked alpha beside a mask or a nodata value is data, since the mask rules, and so is one that its
+    name calls infrared.
+    """
+    if src.colorinterp[band - 1] != ColorInterp.alpha or _INFRARED.search(src.descriptions[band - 1] or ""):
+        return False
+    # GDAL takes alpha for a mask only where it is the last of two or four bands of whole numbers.
+    return any(flag in src.mask_flag_enums[0] for flag in (MaskFlags.alpha, MaskFlags.all_valid))
+
+
+def _named(src: DatasetReader, bands: Sequence[int], pattern: re.Pattern[str]) -> int:
+    """The band with the shortest of the names that match ("blue" before "coastal blue"), or 0."""
+    found = [band for band in bands if pattern.search(src.descriptions[band - 1] or "")]
+    return min(found, key=lambda band: len(src.descriptions[band - 1]), default=0)
 
 
 def _mapping(composite: Sequence[int], usable: Sequence[int], reason: str) -> BandMapping:
@@ -80,7 +95,9 @@ def _mapping(composite: Sequence[int], usable: Sequence[int], reason: str) -> Ba
 def _given(src: DatasetReader, wanted: tuple[int, ...]) -> BandMapping:
     missing = [band for band in wanted if band not in src.indexes]
     if missing:
-        raise RasterError(f"{src.name} has no band {missing[0]}; it has the bands 1 to {src.count}.")
+        raise RasterError(
+            f"The raster {src.name} has no band {missing[0]}; choose from the bands 1 to {src.count}."
+        )
     if len(wanted) == 2:
         raise RasterError("Give one band (grey), or three bands for red, green and blue and then any others.")
     composite = wanted[:3] if len(wanted) >= 3 else wanted * 3

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, inf
 
 import numpy as np
 import pyproj
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import ProjError
 from rasterio.windows import Window
 
 from ..errors import ProtolabelError
+from .georeference import drawn_upside_down, pixel_mapping, proj_system
 from .source import RasterSource
 
-_NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
-_EXTENT = re.compile(rf"^\s*({_NUMBER})[\s,]+({_NUMBER})[\s,]+({_NUMBER})[\s,]+({_NUMBER})\s*(?:\[(.+)\])?\s*$")
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_EXTENT = re.compile(
+    rf"\s*({_NUMBER})" + rf"[\s,]+({_NUMBER})" * 3 + r"\s*(?:\[\s*(.*?)\s*\])?\s*", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,17 @@ class Extent:
         Raises:
             ProtolabelError: When it is neither, or holds no area.
         """
-        found = _EXTENT.match(text)
+        found = _EXTENT.fullmatch(text)
         if found is None:
-            raise ProtolabelError(f"The extent {text!r} is not understood; write xmin,ymin,xmax,ymax [EPSG:CODE].")
+            raise ProtolabelError(
+                f"The extent {text!r} is not understood; write xmin,ymin,xmax,ymax [EPSG:CODE]."
+            )
         xmin, ymin, xmax, ymax = (float(part) for part in found.groups()[:4])
-        if xmax <= xmin or ymax <= ymin:
-            raise ProtolabelError(f"The extent {text!r} holds no area; the order is xmin,ymin,xmax,ymax.")
-        return cls(xmin, ymin, xmax, ymax, found.group(5))
+        if not (0 < xmax - xmin < inf and 0 < ymax - ymin < inf):
+            raise ProtolabelError(
+                f"The extent {text!r} holds no area; write it in the order xmin,ymin,xmax,ymax."
+            )
+        return cls(xmin, ymin, xmax, ymax, found.group(5) or None)
 
     def window(self, source: RasterSource) -> Window:
         """The smallest window of whole pixels around the extent, cut at the raster's edge.
@@ -57,18 +64,26 @@ class Extent:
         side = np.linspace(0.0, 1.0, 21)
         xs = self.xmin + (self.xmax - self.xmin) * np.concatenate([side, side, 0 * side, 0 * side + 1])
         ys = self.ymin + (self.ymax - self.ymin) * np.concatenate([0 * side, 0 * side + 1, side, side])
-        if self.crs and source.crs:
+        points = np.stack([xs, ys], axis=1)
+        target = proj_system(source.crs)
+        if self.crs and target is not None:
             try:
-                target = pyproj.CRS.from_user_input(source.crs.to_wkt())
-                transformer = pyproj.Transformer.from_crs(pyproj.CRS.from_user_input(self.crs), target, always_xy=True)
-            except CRSError as error:
-                raise ProtolabelError(f"The extent's system {self.crs!r} is not understood; write EPSG:CODE.") from error
-            xs, ys = transformer.transform(xs, ys)
-        inverse = ~source.transform
-        cols = inverse.a * xs + inverse.b * ys + inverse.c
-        rows = inverse.d * xs + inverse.e * ys + inverse.f
+                system = pyproj.CRS.from_user_input(self.crs)
+                transformer = pyproj.Transformer.from_crs(system, target, always_xy=True)
+            except ProjError as error:
+                raise ProtolabelError(
+                    f"The extent's system {self.crs!r} is not understood; write EPSG:CODE."
+                ) from error
+            points = np.stack(transformer.transform(xs, ys), axis=1)
+        cols, rows = pixel_mapping(source.transform)(points).T
+        bounds = cols.min(), rows.min(), cols.max(), rows.max()
+        if drawn_upside_down(bounds, source.transform, source.height):
+            rows = -rows
         if not (np.isfinite(cols).all() and np.isfinite(rows).all()):
-            raise ProtolabelError("The extent cannot be brought to the raster's coordinate system; check its order.")
+            raise ProtolabelError(
+                f"The extent cannot be brought to the coordinate system of the raster {source.path}; check its "
+                "coordinates and their order."
+            )
         # A hair of tolerance keeps an extent that was read off pixel edges from growing by a pixel.
         left, top = max(floor(cols.min() + 1e-6), 0), max(floor(rows.min() + 1e-6), 0)
         right = min(ceil(cols.max() - 1e-6), source.width)

@@ -52,8 +52,8 @@ class FeatureGrid:
     height: int
     cell: int
     first_center: float
-    tile_cells: int = 80
-    trim: int = 4
+    tile_cells: int = 88
+    trim: int = 8
     ramp: int = 4
 
     @property
@@ -146,7 +146,8 @@ class FeatureGrid:
             if other != position and begin < end:
                 shape = self._trapezoid(spans, other)
                 total[begin - start : end - start] += shape[begin - spans[other][0] : end - spans[other][0]]
-        return own / total
+        share: NDArray[np.float64] = own / total
+        return share
 
     def _trapezoid(self, spans: list[tuple[int, int]], position: int) -> NDArray[np.float64]:
         start, stop = spans[position]

@@ -84,8 +84,9 @@ def fill_invalid(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
         return image
     near_row, near_col = distance_transform_edt(~valid, return_distances=False, return_indices=True)
     row, col = np.indices(valid.shape)
-    mirror_row = np.clip(2 * near_row - row, 0, valid.shape[0] - 1)
-    mirror_col = np.clip(2 * near_col - col, 0, valid.shape[1] - 1)
+    # The mirror is the outer edge of the nearest valid pixel, not its middle, so that pixel itself comes first.
+    mirror_row = np.clip(2 * near_row - row + np.sign(row - near_row), 0, valid.shape[0] - 1)
+    mirror_col = np.clip(2 * near_col - col + np.sign(col - near_col), 0, valid.shape[1] - 1)
     usable = valid[mirror_row, mirror_col]
     row, col = np.where(usable, mirror_row, near_row), np.where(usable, mirror_col, near_col)
     filled: NDArray[np.float32] = image[:, row, col]

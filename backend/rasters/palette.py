@@ -66,9 +66,7 @@ _MEANINGS: tuple[_Meaning, ...] = (
     _meaning((20, 92, 40), "forest tree wood woodland canopy conifer coniferous broadleaved deciduous"),
     _meaning((110, 130, 30), "shrub shrubland bush hedge scrub heath"),
     _meaning((120, 200, 80), "grass grassland meadow lawn pasture"),
-    _meaning(
-        (240, 205, 60), "field crop cropland farm farmland agriculture agricultural arable cereal"
-    ),
+    _meaning((240, 205, 60), "field crop cropland farm farmland agriculture agricultural arable cereal"),
     _meaning((140, 70, 150), "vineyard orchard vine"),
     _meaning((230, 60, 160), "car vehicle truck"),
     _meaning((205, 205, 205), "background other unknown clutter"),

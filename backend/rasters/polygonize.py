@@ -22,12 +22,14 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.features import shapes
 from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from ..errors import RasterError
 from .label_map import check_output, write_error
 from .support import ClassInfo
 
 _CHUNK = 20_000  # polygons that are converted and written at once
+_ROWS = 512  # that are read at once
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ _FORMATS: tuple[tuple[str, _Format], ...] = (
     (".fgb", _Format("FlatGeobuf", append=False)),
     (".shp", _Format("ESRI Shapefile", encoding="UTF-8", stale=(".qix", ".sbn", ".sbx", ".prj", ".qpj"))),
 )
+EXTENSIONS = tuple(extension for extension, _ in _FORMATS)
 
 
 class _Areas:
@@ -84,14 +87,14 @@ def polygonize(label_map: str | Path, output: str | Path, classes: Sequence[Clas
     """Write the areas of a label map as polygons along the pixel edges; areas that share a corner stay apart.
 
     The fields are ``class_id``, ``class_name`` and ``area_m2``: planar in a projected CRS, geodesic in a
-    geographic one. Without a CRS coordinates are those of the raster's transform, else pixels (y down), and the
-    area is ``area_px``. Pixels without a label give no polygon. Memory grows with the number of polygons, by about
-    half a kilobyte each, and not with the raster.
+    geographic one. Without a CRS coordinates are those of the raster's transform, else pixels (y down), and
+    the area is ``area_px``. Pixels without a label give no polygon. Memory grows with the number of polygons,
+    by about half a kilobyte each, and not with the raster.
 
     Args:
         label_map: A raster of class ids.
-        output: GeoPackage, GeoJSON, FlatGeobuf or Shapefile by its extension; an earlier one is replaced at the
-            end.
+        output: GeoPackage, GeoJSON, FlatGeobuf or Shapefile by its extension; an earlier one is replaced at
+            the end.
         classes: Those with names; other ids are named "class ID".
 
     Returns:
@@ -103,7 +106,7 @@ def polygonize(label_map: str | Path, output: str | Path, classes: Sequence[Clas
     """
     target = Path(output)
     formats = dict(_FORMATS)
-    check_output(target, label_map, extensions=tuple(formats))
+    check_output(target, label_map, extensions=EXTENSIONS)
     chosen = formats[target.suffix.lower()]
     # OGR writes several files for some formats: their own folder keeps them together until they are whole.
     folder = target.with_name(f".{target.name}.part")
@@ -145,6 +148,9 @@ def _write(label_map: str, part: Path, chosen: _Format, names: Mapping[int, str]
                 wkb = shapely.to_wkb(polygons)
                 pyogrio.raw.write(part, wkb, values, columns, append=number > 0, **options)
             count += len(ids)
+    written = pyogrio.read_info(part, force_feature_count=True)["features"]
+    if max(written, 0) != count:  # OGR does not always say that the disk is full
+        raise OSError(f"only {written} of {count} polygons arrived")
     return count
 
 
@@ -153,6 +159,7 @@ _Chunk = tuple[NDArray[np.int32], NDArray[np.object_]]
 
 def _chunks(src: DatasetReader) -> Iterator[_Chunk]:
     """Ids and polygons with shape (n,), some at a time; one empty chunk when there are none."""
+    _read_through(src)
     found = shapes(rasterio.band(src, 1), connectivity=4, transform=src.transform)
     labelled = ((shape["coordinates"], int(value)) for shape, value in found if value != src.nodata)
     first = True
@@ -166,6 +173,15 @@ def _chunks(src: DatasetReader) -> Iterator[_Chunk]:
         first = False
         ids = np.array([class_id for _, class_id in part], np.int32)
         yield ids, _polygons([rings for rings, _ in part])
+
+
+def _read_through(src: DatasetReader) -> None:
+    """Raise RasterError when a part cannot be read: GDAL just polygonises what comes before it."""
+    try:
+        for row in range(0, src.height, _ROWS):
+            src.read(1, window=Window(0, row, src.width, min(_ROWS, src.height - row)))
+    except RasterioError as error:
+        raise _unreadable(src.name, error) from error
 
 
 def _joined(chunks: Iterator[_Chunk]) -> _Chunk:

@@ -18,19 +18,21 @@ class ScoreStrip:
         self._weight = np.zeros((0, grid.cols), np.float32)
 
     def add(self, tile: Tile, scores: NDArray[np.float32]) -> None:
-        """Add a tile's scores, shape (C, tile rows, tile columns)."""
+        """Add a tile's scores, shape (C, tile rows, tile columns); rows that were released are left out."""
         self._grow(tile.y1)
-        rows, cols = slice(tile.y0 - self._first, tile.y1 - self._first), slice(tile.x0, tile.x1)
-        weights = self._grid.weights(tile)
-        self._sum[:, rows, cols] += scores * weights
+        gone = min(max(self._first - tile.y0, 0), tile.y1 - tile.y0)
+        rows, cols = slice(tile.y0 + gone - self._first, tile.y1 - self._first), slice(tile.x0, tile.x1)
+        weights = self._grid.weights(tile)[gone:]
+        self._sum[:, rows, cols] += scores[:, gone:] * weights
         self._weight[rows, cols] += weights
 
     def window(self, rows: tuple[int, int], cols: tuple[int, int]) -> NDArray[np.float32]:
         """Blended scores of the cells [start, stop) of each axis, shape (C, rows, columns); 0 where no tile was."""
         self._grow(rows[1])
-        index = (slice(rows[0] - self._first, rows[1] - self._first), slice(*cols))
-        weight = self._weight[index]
-        blended: NDArray[np.float32] = self._sum[(slice(None), *index)] / np.where(weight > 0, weight, 1.0)
+        down, across = slice(rows[0] - self._first, rows[1] - self._first), slice(*cols)
+        weight = self._weight[down, across]
+        blended: NDArray[np.float32] = self._sum[:, down, across].copy()
+        np.divide(blended, weight, out=blended, where=weight > 0)
         return blended
 
     def release(self, row: int) -> None:

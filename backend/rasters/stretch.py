@@ -27,7 +27,10 @@ class Stretch:
 
     @classmethod
     def from_sample(
-        cls, sample: NDArray[np.generic], valid: NDArray[np.bool_], percentiles: tuple[float, float] = (1.0, 99.0)
+        cls,
+        sample: NDArray[np.generic],
+        valid: NDArray[np.bool_],
+        percentiles: tuple[float, float] = (1.0, 99.0),
     ) -> Stretch:
         """Estimate the stretch from percentiles of the valid values of each band.
 
@@ -40,18 +43,26 @@ class Stretch:
             return cls.identity(sample.shape[0])
         values = sample[:, valid].astype(np.float64)
         low, high = np.percentile(values, percentiles, axis=1)
-        # A constant band has nothing to stretch; a width of one keeps the division finite.
-        high = np.where(high > low, high, low + 1.0)
+        # Of a band that is nearly all one value, the percentiles say nothing; the few others tell the range.
+        flat = high <= low
+        low, high = np.where(flat, values.min(axis=1), low), np.where(flat, values.max(axis=1), high)
+        # A constant band has nothing to stretch; some width keeps the division finite.
+        width = np.maximum(1.0, 1e-6 * np.abs(low))
+        high = np.where(high > low, high, low + width)
         return cls(tuple(low.tolist()), tuple(high.tolist()))
 
     def apply(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
         """Stretch values of shape (bands, ...) to float32 0..255 (not rounded)."""
         shape = (-1,) + (1,) * (values.ndim - 1)
         low = np.asarray(self.low, np.float64).reshape(shape)
-        factor = 255.0 / (np.asarray(self.high, np.float64).reshape(shape) - low)
-        if not low.any() and (factor == 1.0).all():
+        width = np.asarray(self.high, np.float64).reshape(shape) - low
+        if values.dtype == np.uint8 and not low.any() and (width == 255.0).all():
             return values.astype(np.float32)
-        stretched = (values - low) * factor
+        # Divided before it is multiplied: the factor of a very narrow band would be infinite.
+        stretched: NDArray[np.float64] = values.astype(np.float64)
+        stretched -= low
+        stretched /= width
+        stretched *= 255.0
         return np.clip(stretched, 0.0, 255.0, out=stretched).astype(np.float32)
 
     def select(self, positions: list[int]) -> Stretch:

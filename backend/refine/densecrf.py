@@ -64,11 +64,11 @@ def refine(
     field = dcrf.DenseCRF(count, probabilities.shape[0])
     energy = -np.log(np.clip(probabilities[:, valid], 1e-5, 1.0))
     field.setUnaryEnergy(np.ascontiguousarray(energy, np.float32))
-    place = np.stack([cols, rows]).astype(np.float32)
+    place: NDArray[np.float32] = np.stack([cols, rows]).astype(np.float32)
     field.addPairwiseEnergy(np.ascontiguousarray(place / parameters.smooth), compat=parameters.smooth_compat)
     color = image[:, valid].astype(np.float32) / parameters.color
     features = np.concatenate([place / parameters.spatial, color])
     field.addPairwiseEnergy(np.ascontiguousarray(features), compat=parameters.compat)
-    refined = probabilities.copy()
+    refined: NDArray[np.float32] = probabilities.copy()
     refined[:, valid] = np.asarray(field.inference(parameters.iterations), np.float32)
     return refined

@@ -1,0 +1,67 @@
+"""``label RASTER SUPPORT OUTPUT``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+
+def parse_numbers(text: str | None) -> tuple[int, ...] | None:
+    """Read "4,3,2"; None stays None."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.replace(" ", ",").split(",") if part)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: write whole numbers with commas, for example 4,3,2") from error
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    return parse_numbers(value)
+
+
+@click.command()
+@click.argument("raster")
+@click.argument("support")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--class-field", default="class_id", show_default=True, help="Field of the class ids.")
+@click.option("--name-field", default="class_name", show_default=True, help="Field of the class names.")
+@click.option("--model", help="A model's name or .safetensors file.  [default: see the models command]")
+@click.option("--layers", callback=_numbers, help="Encoder levels, some of 2,3,4.  [default: the model's]")
+@click.option(
+    "--head",
+    type=click.Choice(["auto", "prototype", "polygons"]),
+    default="auto",
+    show_default=True,
+    help="One prototype per class (auto, prototype) or per polygon.",
+)
+@click.option("--spectral/--no-spectral", default=True, show_default=True, help="Use pixel values beside features.")
+@click.option("--bands", callback=_numbers, help="Red, green, blue and extras, e.g. 4,3,2,8.  [default: by name]")
+@click.option("--scale", type=float, help="Enlargement before the encoder.  [default: by pixel and polygon size]")
+@click.option("--crf/--no-crf", default=True, show_default=True, help="Refine with DenseCRF.")
+@click.option("--confidence", type=click.Path(path_type=Path), help="Write confidences (percent) to this .tif.")
+@click.option("--vector", type=click.Path(path_type=Path), help="Write polygons to this .gpkg, .geojson, .shp or .fgb.")
+@click.option("--extent", help='Label this part only: "xmin,ymin,xmax,ymax" or "... [EPSG:4326]".')
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--tile", type=click.IntRange(384, 8192), default=704, show_default=True, help="Encoder window, pixels.")
+@click.option("--json-progress", is_flag=True, help="One JSON object a line on stdout instead of a progress bar.")
+def command(raster: str, support: str, output: Path, json_progress: bool, **options: object) -> None:
+    """Label RASTER from the polygons in SUPPORT and write the label map OUTPUT (.tif)."""
+    # Torch takes seconds to import; the arguments are checked by now.
+    from ..labeling import HeadName, LabelOptions, label_raster
+    from ..rasters.extent import Extent
+    from ..refine.densecrf import CrfParameters
+    from .reporting import reporter
+
+    assert options["head"] in get_args(HeadName)
+    extent, crf = options.pop("extent"), options.pop("crf")
+    chosen = LabelOptions(
+        extent=Extent.parse(str(extent)) if extent else None,
+        crf=CrfParameters() if crf else None,
+        **options,  # type: ignore[arg-type]
+    )
+    with reporter(json_progress) as report:
+        result = label_raster(raster, support, output, chosen, report.progress, say=report.say)
+        report.result(result)

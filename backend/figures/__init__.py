@@ -1,0 +1,1 @@
+"""Figures for people; drawn with matplotlib, which nothing else needs."""
