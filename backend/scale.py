@@ -59,7 +59,7 @@ def choose_scale(pixel_size: float | None, polygon_areas: Sequence[float]) -> Sc
         pixel_size: Metres, or None when it is not known.
         polygon_areas: Of the support polygons, in square pixels.
     """
-    side = math.sqrt(float(np.median(polygon_areas))) if len(polygon_areas) else 32.0
+    side = math.sqrt(float(np.median(polygon_areas))) if len(polygon_areas) else math.inf
     if pixel_size is None:
         cell, reason = 8, "pixel size not known"
     elif pixel_size >= _COARSE:

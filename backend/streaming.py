@@ -106,15 +106,33 @@ class TileStream:
             weights: See :class:`ScoreWeights`.
             crf: DenseCRF parameters, or None.
         """
+        executor = self._block_executor(len(split(window, _BLOCK)), crf is not None)
+        pending: deque[tuple[Future[BlockLabels], Window]] = deque()
+        for block, place in self.score_blocks(head, grid, window, crf.margin if crf else 0):
+            pending.append((executor.submit(label_block, block, spectral, weights, crf), place))
+            while len(pending) > 2 * cpu_count() or (pending and pending[0][0].done()):
+                done, where = pending.popleft()
+                yield done.result(), where
+        while pending:
+            self._cancel.check()
+            done, where = pending.popleft()
+            yield done.result(), where
+
+    def score_blocks(
+        self, head: PrototypeHead, grid: FeatureGrid, window: Window, margin: int
+    ) -> Iterator[tuple[Block, Window]]:
+        """Encode a window's tiles and blend their scores; yields blocks as soon as their scores are final.
+
+        Args:
+            head: Scores features.
+            grid: The grid over the window and its context.
+            window: What to label, in raster pixels.
+            margin: Pixels around each block that its refinement sees.
+        """
         self._total = self._done + sum(tile not in self._store for tile in grid.tiles())
         context = Window(grid.left, grid.top, grid.width, grid.height)
-        blocks = split(window, _BLOCK)
-        executor = self._block_executor(len(blocks), crf is not None)
-        pending: deque[tuple[Future[BlockLabels], Window]] = deque()
-        limit = 2 * cpu_count()
         strip = ScoreStrip(grid, head.classes)
-        margin = crf.margin if crf else 0
-        queue = deque(blocks)
+        queue = deque(split(window, _BLOCK))
         for tile, scores in self._scores(head, grid):
             if scores is not None:
                 strip.add(tile, scores)
@@ -123,17 +141,9 @@ class TileStream:
             final = grid.final_rows(tile.row)
             while queue and _cells(grid, _grow(queue[0], margin, context))[0][1] <= final:
                 place = queue.popleft()
-                block = self._block(strip, grid, place, context, margin)
-                pending.append((executor.submit(label_block, block, spectral, weights, crf), place))
-                while pending and (len(pending) > limit or pending[0][0].done()):
-                    done, where = pending.popleft()
-                    yield done.result(), where
+                yield self._block(strip, grid, place, context, margin), place
             if queue:
                 strip.release(_cells(grid, _grow(queue[0], margin, context))[0][0])
-        while pending:
-            self._cancel.check()
-            done, where = pending.popleft()
-            yield done.result(), where
 
     def _scores(self, head: PrototypeHead, grid: FeatureGrid) -> Iterator[tuple[Tile, NDArray[np.float32] | None]]:
         def score(tile: Tile) -> tuple[Tile, NDArray[np.float32] | None, bool]:

@@ -6,7 +6,8 @@
 # PROTOLABEL_VENV   the environment's folder, default .venv
 # PYTHON            the interpreter to make it with, default the first fitting of python3, python3.13 ... python3.10
 #
-# An interrupted call is made good by the next one: the environment counts as whole only once its stamp is written.
+# An interrupted call is made good by the next one: the environment counts as whole only once its stamp is written,
+# and one that was left in the middle of installing is made anew.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,6 +16,7 @@ requirements=requirements/$profile.txt
 venv=${PROTOLABEL_VENV:-.venv}
 python=$venv/bin/python
 stamp=$venv/.protolabel-$profile
+installing=$venv/.protolabel-installing
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "Error: $*"; exit 2; }
@@ -94,7 +96,7 @@ make_venv() {
         found=$(find_python)
     fi
     [[ -n $found ]] || fail "No Python 3.10 to 3.13 was found; install one or name it with PYTHON."
-    if [[ -f $python ]] && fits "$python" && "$python" -m pip --version >/dev/null 2>&1 &&
+    if [[ ! -e $installing && -f $python ]] && fits "$python" && "$python" -m pip --version >/dev/null 2>&1 &&
         [[ -z ${PYTHON:-} || $(version "$PYTHON") == $(version "$python") ]]; then
         return # only its packages are not up to date
     fi
@@ -105,7 +107,7 @@ make_venv() {
     "$found" -m venv --clear "$venv"
 }
 
-version() { "$1" -c 'import sys; print(sys.version_info[:3])'; }
+version() { "$1" -c 'import sys; print(sys.version_info[:3])' 2>/dev/null; }
 
 whole() { [[ -f $1 && $(fingerprint) == "$(<"$1")" ]]; }
 
@@ -129,10 +131,14 @@ quiet=(--quiet)
 if [[ -t 1 ]]; then
     quiet=() # somebody is watching: show what is downloaded
 fi
-"$python" -m pip install --disable-pip-version-check "${quiet[@]}" -r "$requirements" ||
+touch "$installing"
+if ! "$python" -m pip install --disable-pip-version-check "${quiet[@]}" -r "$requirements"; then
+    rm -f "$installing" # pip has taken back what it had begun
     fail "pip could not install $requirements (see above); check the internet connection and the free disk space."
+fi
 "$python" -c 'import torch, torchvision, rasterio, pyogrio, pydensecrf.densecrf' ||
-    fail "The installed packages do not fit together (see above); delete $venv and run make again."
+    fail "The installed packages do not fit together (see above); run make again to make $venv anew."
+rm -f "$installing"
 fingerprint >"$stamp.part"
 mv -f "$stamp.part" "$stamp"
 say "The environment is ready: $venv"

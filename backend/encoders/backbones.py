@@ -6,6 +6,7 @@ Both keep torchvision's parameter names, so that its checkpoints load unchanged.
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import torch
 import torchvision
@@ -38,21 +39,22 @@ class LinearBottleneck(nn.Module):
 class ResNet50(nn.Module):
     """ResNet-50 up to the deepest level that is asked for; layer3 and layer4 are dilated instead of strided.
 
-    Removing a stride and dilating what follows computes the strided network's features on a denser grid: every
-    second feature in each direction is the same number (tested). For that the first 3 x 3 convolution after a
-    removed stride keeps its dilation when the stride sat on it, but doubles it when the stride sat on the 1 x 1
-    convolution before it.
+    Removing a stride and dilating what follows computes the strided network's features on a denser grid:
+    every second feature in each direction is the same number (tested). For that the first 3 x 3 convolution
+    after a removed stride keeps its dilation when the stride sat on it, but doubles it when the stride sat on
+    the 1 x 1 convolution before it.
 
     Attributes:
         channels: Channels of each level, by level.
-        first_center: Where the first feature looks, in input pixels from the left or top edge. By the geometry of
-            its strided convolutions, each centred on the first pixel of its block, a feature ``k`` would lie at
-            ``8 k + 0.5``. Training moves it towards the middle of its block, since otherwise the right and bottom
-            of every training image would be seen less: at ImageNet weights edges between textures are found at
-            ``8 k + 3`` (measured by ``tests/benchmarks/feature_center.py``).
+        first_center: Where the first feature looks, in input pixels from the left or top edge. By the
+            geometry of its strided convolutions, each centred on the first pixel of its block, a feature
+            ``k`` would lie at ``8 k + 0.5``. Training moves it towards the middle of its block, since
+            otherwise the right and bottom of every training image would be seen less: at ImageNet weights
+            edges between textures are found at ``8 k + 3`` (measured by
+            ``tests/benchmarks/feature_center.py``).
     """
 
-    channels = {2: 512, 3: 1024, 4: 2048}
+    channels: ClassVar[dict[int, int]] = {2: 512, 3: 1024, 4: 2048}
     first_center = 3.0
 
     def __init__(self, layers: tuple[int, ...], stride_on: StrideOn = "conv2", bn_eps: float = 1e-5) -> None:
@@ -63,7 +65,8 @@ class ResNet50(nn.Module):
             norm_layer=partial(nn.BatchNorm2d, eps=bn_eps),
         )
         self.layers = layers
-        self.conv1, self.bn1, self.relu, self.maxpool = network.conv1, network.bn1, network.relu, network.maxpool
+        self.conv1, self.bn1 = network.conv1, network.bn1
+        self.relu, self.maxpool = network.relu, network.maxpool
         self.layer1 = network.layer1
         self.layer2: nn.Sequential = network.layer2
         if max(layers) >= 3:
@@ -77,8 +80,8 @@ class ResNet50(nn.Module):
             self.layer4[-1] = LinearBottleneck(self.layer4[-1])
 
     def _move_strides(self) -> None:
-        """Put layer2.0's stride on its 1 x 1 convolution, and give layer3.0 and layer4.0 the dilation that fits."""
-        first = self.layer2[0]
+        """Put layer2.0's stride on its 1 x 1 convolution, and dilate layer3.0 and layer4.0 to fit."""
+        first: Bottleneck = self.layer2[0]
         first.conv1.stride, first.conv2.stride = (2, 2), (1, 1)
         for level, dilation in ((3, 2), (4, 4)):
             if hasattr(self, f"layer{level}"):
@@ -92,7 +95,8 @@ class ResNet50(nn.Module):
             x: Preprocessed images with shape (batch_size, 3, height, width).
 
         Returns:
-            One tensor per level of ``layers``, each (batch_size, channels, ceil(height / 8), ceil(width / 8)).
+            One tensor per level of ``layers``, each with shape (batch_size, channels, ceil(height / 8),
+            ceil(width / 8)).
         """
         x = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
         levels = []
@@ -104,13 +108,13 @@ class ResNet50(nn.Module):
 
 
 class VGG16(nn.Module):
-    """VGG-16 as PANet uses it: the first three poolings halve, the fourth is left out and block 5 is dilated by 2.
+    """VGG-16 as PANet uses it: three poolings halve, the fourth is left out, and block 5 is dilated by 2.
 
-    Level 2 is block 3 after its pooling (256 channels), level 3 block 4, level 4 block 5 without its last ReLU
-    (512 channels each), all at 1/8.
+    Level 2 is block 3 after its pooling (256 channels), level 3 block 4, level 4 block 5 without its last
+    ReLU (512 channels each), all at 1/8.
     """
 
-    channels = {2: 256, 3: 512, 4: 512}
+    channels: ClassVar[dict[int, int]] = {2: 256, 3: 512, 4: 512}
     first_center = 4.0
 
     def __init__(self, layers: tuple[int, ...]) -> None:

@@ -23,8 +23,8 @@ def load_model(name: str | None = None, layers: Sequence[int] | None = None) -> 
     """Load a model by path or name.
 
     Args:
-        name: A safetensors file, a model's name, or None for the default: the first model file that is found in
-            the folders of :func:`model_folders`, else torchvision's ImageNet weights.
+        name: A safetensors file, a model's name, or None for the default: the first model file that is found
+            in the folders of :func:`model_folders`, else torchvision's ImageNet weights.
         layers: Levels to use instead of the checkpoint's.
 
     Raises:
@@ -50,22 +50,25 @@ def load_model(name: str | None = None, layers: Sequence[int] | None = None) -> 
 def model_folders() -> list[Path]:
     """Where model files are looked for, in this order.
 
-    The folders of the variable ``PROTOLABEL_MODELS``, the shipped models, the user's own, and, in a developer's
-    checkout, the ``weights`` folder of a ``shared`` folder beside it.
+    The folders of the variable ``PROTOLABEL_MODELS``, the shipped models, the user's own, and, in a
+    developer's checkout, the ``weights`` folder of a ``shared`` folder beside it.
     """
     root = Path(__file__).resolve().parents[2]
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     if os.name == "nt":
         data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    given = [Path(part).expanduser() for part in os.environ.get("PROTOLABEL_MODELS", "").split(os.pathsep) if part]
-    return [*given, root / "resources" / "models", data / "protolabel" / "models", root.parent / "shared" / "weights"]
+    parts = os.environ.get("PROTOLABEL_MODELS", "").split(os.pathsep)
+    given = [Path(part).expanduser() for part in parts if part]
+    shipped, shared = root / "resources" / "models", root.parent / "shared" / "weights"
+    return [*given, shipped, data / "protolabel" / "models", shared]
 
 
 def model_files() -> Iterator[Path]:
     """The model files in these folders, in order."""
     for folder in model_folders():
         # Some systems put a hidden "._model.safetensors" beside a file; it is no model.
-        yield from sorted(p for p in folder.glob("*.safetensors") if p.is_file() and not p.name.startswith("."))
+        visible = (path for path in folder.glob("*.safetensors") if not path.name.startswith("."))
+        yield from sorted(path for path in visible if path.is_file())
 
 
 def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
@@ -80,10 +83,10 @@ def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
         tensors: dict[str, Tensor] = dict(weights.get_state_dict(progress=False, check_hash=True))
     except (OSError, http.client.HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(
-            f"The weights of {name} could not be downloaded and read ({error}); connect to the internet once, or give "
-            "a .safetensors file with --model."
+            f"The weights of {name} could not be downloaded and read ({error}); connect to the internet "
+            "once, or give a .safetensors file with --model."
         ) from error
     encoder = Encoder(layout)
     fill_encoder(encoder, tensors)
-    metadata = {**layout.to_metadata(), "trained_on": "ImageNet-1k classification (torchvision IMAGENET1K_V1)"}
-    return LoadedModel(encoder.eval(), name, "", metadata)
+    trained_on = "ImageNet-1k classification (torchvision IMAGENET1K_V1)"
+    return LoadedModel(encoder.eval(), name, "", {**layout.to_metadata(), "trained_on": trained_on})

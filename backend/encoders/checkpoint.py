@@ -42,8 +42,8 @@ def load_checkpoint(path: Path, layers: Sequence[int] | None = None) -> LoadedMo
         layers: Levels to use instead of those that the checkpoint names; only without projections.
 
     Raises:
-        ModelError: When the file is missing or damaged, its metadata are not understood, or its tensors are not
-            those of the architecture that it names. Weights are never left at random values.
+        ModelError: When the file is missing or damaged, its metadata are not understood, or its tensors are
+            not those of the architecture that it names. Weights are never left at random values.
     """
     if not path.is_file():
         raise ModelError(f"The model file {path} does not exist; check the path.")
@@ -94,7 +94,9 @@ def with_layers(layout: EncoderLayout, layers: Sequence[int] | None) -> EncoderL
     if not layers or tuple(sorted(layers)) == layout.layers:
         return layout
     if layout.projections:
-        raise ModelError(f"its projections were trained for the layers {layout.layers}; leave the layers as they are.")
+        raise ModelError(
+            f"its projections were trained for the layers {layout.layers}; leave the layers as they are."
+        )
     return replace(layout, layers=tuple(sorted(layers)), level_scales=())
 
 
@@ -117,8 +119,8 @@ def fill_encoder(encoder: Encoder, tensors: Mapping[str, Tensor]) -> None:
         tensors: By torchvision's names.
 
     Raises:
-        ModelError: When a tensor is missing or does not fit, or when the checkpoint has more of a part than the
-            encoder: a deeper network runs as a shallower one, but computes wrongly.
+        ModelError: When a tensor is missing or does not fit, or when the checkpoint has more of a part than
+            the encoder: a deeper network runs as a shallower one, but computes wrongly.
     """
     target = {name.removeprefix("backbone."): tensor for name, tensor in encoder.state_dict().items()}
     for name, parameter in target.items():
@@ -128,7 +130,8 @@ def fill_encoder(encoder: Encoder, tensors: Mapping[str, Tensor]) -> None:
                 continue
             raise ModelError(f"the tensor {name} is missing; choose other layers or another model.")
         if source.shape != parameter.shape:
-            raise ModelError(f"the tensor {name} has the shape {tuple(source.shape)}, not {tuple(parameter.shape)}.")
+            shapes = f"{tuple(source.shape)}, not {tuple(parameter.shape)}"
+            raise ModelError(f"the tensor {name} has the shape {shapes}; get the file again.")
         if source.is_floating_point() != parameter.is_floating_point():
             raise ModelError(f"the tensor {name} has the type {source.dtype}, not {parameter.dtype}.")
         parameter.copy_(source)
@@ -145,4 +148,3 @@ def fill_encoder(encoder: Encoder, tensors: Mapping[str, Tensor]) -> None:
 
 def _part(name: str) -> str:
     return name.partition(".")[0]
-

@@ -46,8 +46,8 @@ class Encoder(nn.Module):
         """Encode images.
 
         Args:
-            images: RGB images with values 0..255 and shape (batch_size, 3, height, width); height and width are
-                multiples of 8.
+            images: RGB images with values 0..255 and shape (batch_size, 3, height, width); height and width
+                are multiples of 8.
 
         Returns:
             Features with shape (batch_size, channels, height / 8, width / 8).
@@ -57,7 +57,8 @@ class Encoder(nn.Module):
             x = x.flip(1)
         levels = self.backbone(x)
         if self.projections:
-            levels = [self.projections[f"layer{k}"](f) for k, f in zip(self.layout.layers, levels, strict=True)]
+            heads = [self.projections[f"layer{level}"] for level in self.layout.layers]
+            levels = [head(f) for head, f in zip(heads, levels, strict=True)]
         if self.layout.level_scales:
             levels = [f * s for f, s in zip(levels, self.layout.level_scales, strict=True)]
         return levels[0] if len(levels) == 1 else torch.cat(levels, dim=1)

@@ -1,7 +1,7 @@
 """What a checkpoint says about itself: architecture, layer strides, preprocessing, projections.
 
-The description travels as the flat string metadata of a safetensors file, so that a person can read it with any
-safetensors viewer::
+The description travels as the flat string metadata of a safetensors file, so that a person can read it with
+any safetensors viewer::
 
     architecture: resnet50
     layers:       2,3
@@ -31,7 +31,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _TRIPLE = rf"\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)"
 _INPUT = re.compile(
-    rf"^\s*(RGB|BGR)\s*,\s*0\.\.(255|1)\s*(?:,\s*minus\s*{_TRIPLE})?\s*(?:,\s*divided by\s*{_TRIPLE})?\s*$", re.I
+    rf"^\s*(RGB|BGR)\s*,\s*0\.\.(255|1)\s*(?:,\s*minus\s*{_TRIPLE})?\s*(?:,\s*divided by\s*{_TRIPLE})?\s*$",
+    re.IGNORECASE,
 )
 # What follows may name the other convolution ("not on conv2 as in torchvision").
 _STRIDE = re.compile(r"^\s*(?:on\s+)?(conv1|conv2)\b", re.I)
@@ -44,7 +45,8 @@ class Preprocessing:
     """How an 8-bit image becomes the encoder's input: ``(image / 255 * high - mean) / std``.
 
     Attributes:
-        order: "RGB" or "BGR", the channel order that the network was trained on; ``mean`` and ``std`` are in it.
+        order: "RGB" or "BGR", the channel order that the network was trained on; ``mean`` and ``std`` have
+            that order.
         high: 1 or 255, the upper end of the value range before the mean is taken off.
         mean: Per channel, in the units of ``high``.
         std: Per channel, in the units of ``high``.
@@ -58,8 +60,8 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise ModelError(
-                f"The checkpoint's input has the mean {self.mean} and the deviation {self.std}; they must be finite, "
-                "and the deviation above 0."
+                f"The checkpoint's input has the mean {self.mean} and the deviation {self.std}; they must be "
+                "finite, and the deviation above 0."
             )
 
     @classmethod
@@ -91,8 +93,8 @@ class EncoderLayout:
 
     Attributes:
         architecture: "resnet50" or "vgg16".
-        layers: The levels that are concatenated, any of 2, 3 and 4, ascending (DPCL, Table 4; Jiang et al. use 2
-            and 3).
+        layers: The levels that are concatenated, any of 2, 3 and 4, ascending (DPCL, Table 4; Jiang et al.
+            use 2 and 3).
         stride_on: Which convolution of a ResNet bottleneck carries the stride: the 3 x 3 (torchvision) or the
             first 1 x 1 (the original paper, Keras).
         bn_eps: Epsilon of the batch normalisation that the weights were trained with.
@@ -119,7 +121,7 @@ class EncoderLayout:
         if not (math.isfinite(self.bn_eps) and self.bn_eps > 0):
             raise ModelError(f"The checkpoint's bn_eps must be above 0, not {self.bn_eps}.")
         if any(not 1 <= size <= _WIDEST for size in self.projections):
-            raise ModelError(f"The checkpoint's projections must have 1 to {_WIDEST} channels, not {self.projections}.")
+            raise ModelError(f"Projections must have 1 to {_WIDEST} channels, not {self.projections}.")
         if not all(math.isfinite(scale) and scale > 0 for scale in self.level_scales):
             raise ModelError(f"The checkpoint's level_scales must be above 0, not {self.level_scales}.")
         for name, values in (("projections", self.projections), ("level_scales", self.level_scales)):
@@ -138,7 +140,8 @@ class EncoderLayout:
         """
         missing = [key for key in ("architecture", "input") if key not in metadata]
         if missing:
-            raise ModelError(f"The checkpoint's metadata lacks {' and '.join(missing)}; it cannot be used safely.")
+            lacking = " and ".join(missing)
+            raise ModelError(f"The checkpoint's metadata lacks {lacking}; it cannot be used safely.")
         words = metadata["architecture"].lower().split()
         try:
             layers = tuple(int(part) for part in _parts(metadata.get("layers", "2,3")))
@@ -174,7 +177,7 @@ class EncoderLayout:
 def _stride_on(text: str) -> StrideOn:
     found = _STRIDE.match(text)
     if found is None:
-        raise ModelError(f"The checkpoint's stride {text!r} is not understood; write 'on conv1' or 'on conv2'.")
+        raise ModelError(f"The stride {text!r} is not understood; write 'on conv1' or 'on conv2'.")
     return cast("StrideOn", found[1].lower())
 
 
@@ -196,4 +199,3 @@ def _exact(value: float) -> str:
 
 def _parts(text: str) -> list[str]:
     return [part for part in text.split(",") if part.strip()]
-

@@ -24,15 +24,17 @@ _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory",
 class EncoderRunner:
     """An encoder on its device, with batch normalisation folded into the convolutions.
 
-    On the CPU several tiles run side by side with one thread each, which uses the cores better than one tile with
-    several threads.
+    On the CPU several tiles run side by side with one thread each, which uses the cores better than one tile
+    with several threads.
 
     Attributes:
         device: Where the encoder runs.
         workers: How many tiles to encode at once.
     """
 
-    def __init__(self, encoder: Encoder, device: torch.device, on_split: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder, device: torch.device, on_split: Callable[[int], None] | None = None
+    ) -> None:
         """Prepare an encoder.
 
         Args:
@@ -64,19 +66,17 @@ class EncoderRunner:
         if threads is not None and self.device.type == "cpu" and torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         side = max(image.shape[1:]) // self.stride
-        smallest = side <= _SMALLEST_SPLIT
-        # What cannot be halved is tried even beyond the limit: the tile that failed may have been broader.
-        if smallest or self._fits(side):
+        if self._fits(side):
             try:
                 return self._forward(image)
             except (MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
             # Only here, when the exception is gone, is the memory that it held free.
-            if smallest:
+            if side <= _SMALLEST_SPLIT:
                 raise ProtolabelError(
-                    f"Not enough memory on {self.device} even for tiles of {side * self.stride} pixels; close other "
-                    "programs, or choose another device with --device."
+                    f"Not enough memory on {self.device} even for tiles of {side * self.stride} pixels; "
+                    "close other programs, or choose another device with --device."
                 )
             self._lower_limit(side)
         return self._encode_halves(image, threads)
@@ -102,7 +102,8 @@ class EncoderRunner:
         first = self.encode(image.narrow(axis, 0, (middle + margin) * self.stride), threads)
         start = middle - margin
         second = self.encode(image.narrow(axis, start * self.stride, (cells - start) * self.stride), threads)
-        return torch.cat([first.narrow(axis, 0, middle), second.narrow(axis, margin, cells - middle)], dim=axis)
+        halves = first.narrow(axis, 0, middle), second.narrow(axis, margin, cells - middle)
+        return torch.cat(halves, dim=axis)
 
     @torch.inference_mode()
     def _forward(self, image: Tensor) -> Tensor:
@@ -112,7 +113,7 @@ class EncoderRunner:
 
 
 def fold_batch_norms(encoder: nn.Module) -> nn.Module:
-    """A copy with each batch normalisation folded into the convolution before it; computes the same, faster."""
+    """A copy with each batch normalisation folded into the convolution before it, which is faster."""
     folded = copy.deepcopy(encoder).eval()
     for module in folded.modules():
         children = dict(module.named_children())
@@ -142,9 +143,13 @@ def choose_device(name: str) -> torch.device:
     if name == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise DeviceError("CUDA was asked for, but torch finds no CUDA device; use --device cpu or repair the driver.")
+        raise DeviceError(
+            "CUDA was asked for, but torch finds no CUDA device; use --device cpu or repair the driver."
+        )
     if int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"There is no {name}; the last CUDA device is cuda:{torch.cuda.device_count() - 1}.")
+        raise DeviceError(
+            f"There is no {name}; the last CUDA device is cuda:{torch.cuda.device_count() - 1}."
+        )
     return torch.device(name)
 
 

@@ -15,12 +15,12 @@ ALPHA = 20.0
 class PrototypeHead:
     """The papers' head: one prototype per class, alpha times the cosine (Jiang et al., eq. 2; DPCL, eq. 2).
 
-    The printed equations have exp(-alpha d) with d the cosine; a cosine is a similarity, so the sign is plus, as in
-    PANet's code.
+    The printed equations have exp(-alpha d) with d the cosine; a cosine is a similarity, so the sign is plus,
+    as in PANet's code.
     """
 
     def __init__(self, prototypes: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> None:
-        """Take prototypes of shape (P, D) and the class of each; with several per class the best one counts."""
+        """Take prototypes of shape (P, D) and the class of each; of several per class the best one counts."""
         self.classes = classes
         self.labels = torch.from_numpy(labels)
         self.prototypes = torch.nn.functional.normalize(torch.from_numpy(prototypes), dim=1)

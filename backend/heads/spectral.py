@@ -14,8 +14,8 @@ _FLOOR = 25.0  # added variance, (5 grey levels)^2: sensor noise and what a few 
 class SpectralModel:
     """Quadratic discriminant analysis with covariances shrunk towards the pooled one (Friedman 1989, eq. 12).
 
-    Every polygon counts the same within its class and every class the same, whatever their sizes. A single pixel is
-    enough for a class.
+    Every polygon counts the same within its class and every class the same, whatever their sizes. A single
+    pixel is enough for a class.
     """
 
     def __init__(self, support: SupportFeatures) -> None:
@@ -29,7 +29,8 @@ class SpectralModel:
         centred = support.pixels - means[label]
         own = np.zeros((support.classes, bands, bands))
         order = np.argsort(label, kind="stable")
-        for index, rows in enumerate(np.split(order, np.searchsorted(label[order], np.arange(1, support.classes)))):
+        starts = np.searchsorted(label[order], np.arange(1, support.classes))
+        for index, rows in enumerate(np.split(order, starts)):
             own[index] = (centred[rows] * weight[rows, None]).T @ centred[rows]
         covariance = _OWN * own + (1.0 - _OWN) * own.mean(axis=0) + _FLOOR * np.eye(bands)
         self.means = means.astype(np.float32)

@@ -13,6 +13,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
+_HAIR = 1e-4  # pixels
 _CHUNK = 1024  # pixels; large polygons are looked at in windows of this side
 
 
@@ -65,9 +66,17 @@ def find_rivals(
     return rivals
 
 
+def overlap_visibly(a: BaseGeometry, b: BaseGeometry) -> bool:
+    """Whether rivals are worth a word: not when they only have an edge in common.
+
+    Reprojection leaves a hair of overlap along it, which holds pixel centres where the edge runs through them.
+    """
+    common = shapely.intersection(a, b)
+    return bool(common.area > _HAIR * common.length) or common.is_empty
+
+
 def _share_pixel(a: BaseGeometry, b: BaseGeometry, thin_a: bool, thin_b: bool) -> bool:
     if not (thin_a or thin_b):
-        # Neighbours that were drawn along one edge, then reprojected, overlap by less than a pixel can show.
         common = shapely.intersection(a, b)
         return bool(common.area > 0) and not is_thin(polygonal(common))
     (left, top, right, bottom), other = pixel_bounds(a), pixel_bounds(b)

@@ -75,15 +75,15 @@ class Extent:
                     f"The extent's system {self.crs!r} is not understood; write EPSG:CODE."
                 ) from error
             points = np.stack(transformer.transform(xs, ys), axis=1)
-        cols, rows = pixel_mapping(source.transform)(points).T
-        bounds = cols.min(), rows.min(), cols.max(), rows.max()
-        if drawn_upside_down(bounds, source.transform, source.height):
-            rows = -rows
-        if not (np.isfinite(cols).all() and np.isfinite(rows).all()):
+        if not np.isfinite(points).all():
             raise ProtolabelError(
                 f"The extent cannot be brought to the coordinate system of the raster {source.path}; check its "
                 "coordinates and their order."
             )
+        cols, rows = pixel_mapping(source.transform)(points).T
+        bounds = cols.min(), rows.min(), cols.max(), rows.max()
+        if drawn_upside_down(bounds, source.transform, source.height):
+            rows = -rows
         # A hair of tolerance keeps an extent that was read off pixel edges from growing by a pixel.
         left, top = max(floor(cols.min() + 1e-6), 0), max(floor(rows.min() + 1e-6), 0)
         right = min(ceil(cols.max() - 1e-6), source.width)

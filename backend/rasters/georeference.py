@@ -79,9 +79,10 @@ def _measured(crs: CRS, transform: Affine, col: float, row: float) -> float | No
     ellipsoid = system.get_geod() if system else None
     if system is None or ellipsoid is None:
         return None
-    corners = np.array([transform * point for point in ((col, row), (col + 1, row), (col, row + 1))])
+    cols, rows = np.array([col, col + 1, col]), np.array([row, row, row + 1])
+    xs, ys = transform.a * cols + transform.b * rows, transform.d * cols + transform.e * rows
     transformer = pyproj.Transformer.from_crs(system, system.geodetic_crs, always_xy=True)
-    (x, right, down), (y, right_y, down_y) = transformer.transform(corners[:, 0], corners[:, 1])
+    (x, right, down), (y, right_y, down_y) = transformer.transform(xs + transform.c, ys + transform.f)
     if not np.isfinite([x, right, down, y, right_y, down_y]).all():
         return None
     (along, across), _, (width, height) = ellipsoid.inv([x, x], [y, y], [right, down], [right_y, down_y])

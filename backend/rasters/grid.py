@@ -152,11 +152,11 @@ class FeatureGrid:
     def _trapezoid(self, spans: list[tuple[int, int]], position: int) -> NDArray[np.float64]:
         start, stop = spans[position]
         shape = np.ones(stop - start)
-        slope = np.concatenate([np.zeros(self.trim), (np.arange(self.ramp) + 1.0) / (self.ramp + 1.0)])
+        slope = np.clip((np.arange(stop - start) + 1.0 - self.trim) / (self.ramp + 1.0), 0.0, 1.0)
         if position > 0:
-            shape[: len(slope)] = np.minimum(shape[: len(slope)], slope[: len(shape)])
+            shape = np.minimum(shape, slope)
         if position < len(spans) - 1:
-            shape[-len(slope) :] = np.minimum(shape[-len(slope) :], slope[::-1][-len(shape) :])
+            shape = np.minimum(shape, slope[::-1])
         return shape
 
 

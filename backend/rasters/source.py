@@ -143,7 +143,7 @@ class RasterSource:
 
         Returns:
             Values 0..255 with shape (spectral_count, height, width), and validity with shape (height, width).
-            Invalid pixels hold 0.
+            Invalid pixels hold 0; one that stands for several is valid when any of them is, and their mean.
 
         Raises:
             RasterError: When the file cannot be read there.
@@ -207,7 +207,10 @@ class RasterSource:
             return None
         if self._src.dtypes[band - 1] not in ("uint8", "uint16"):
             return None
-        colors = self._src.colormap(band)
+        try:
+            colors = self._src.colormap(band)
+        except ValueError:
+            return None  # called a palette, but there is no table: grey will do
         table = np.zeros(
             (4, max(colors, default=0) + 2), np.uint8
         )  # the last one, for values beyond, is transparent

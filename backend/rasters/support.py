@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
 from ..errors import SupportError
-from .burning import burn_polygon, find_rivals, is_thin, pixel_bounds, polygonal
+from .burning import burn_polygon, find_rivals, is_thin, overlap_visibly, pixel_bounds, polygonal
 from .class_ids import MAX_CLASSES, class_ids
 from .georeference import Points, drawn_upside_down, pixel_mapping, proj_system
 from .source import RasterSource
@@ -48,13 +48,33 @@ class SupportSet:
         classes: Sorted by id.
         polygons: Their parts inside the raster.
         labels: Index into ``classes`` of each polygon.
-        warnings: What the user should know about how the polygons were taken.
+        notes: How the polygons were taken.
     """
 
     classes: tuple[ClassInfo, ...]
     polygons: tuple[BaseGeometry, ...]
     labels: tuple[int, ...]
-    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know: the notes, and which classes overlap."""
+        pairs = set()
+        for a, others in self.rivals.items():
+            for b in others:
+                pair = tuple(sorted((self.labels[a], self.labels[b])))
+                if pair not in pairs and overlap_visibly(self.polygons[a], self.polygons[b]):
+                    pairs.add(pair)
+        if not pairs:
+            return self.notes
+        text = ", ".join(
+            " and ".join(self.classes[label].name for label in pair) for pair in sorted(pairs)[:5]
+        )
+        more = f" and {len(pairs) - 5} other pairs" if len(pairs) > 5 else ""
+        overlap = (
+            f"Polygons of different classes overlap ({text}{more}); the pixels in common support neither."
+        )
+        return (*self.notes, overlap)
 
     def touching(self, window: Window) -> list[int]:
         """The polygons whose bounding boxes touch a window, in order."""
@@ -138,19 +158,8 @@ def read_support(
         )
     classes = tuple(ClassInfo(i, names[i]) for i in used)
     position = {info.id: index for index, info in enumerate(classes)}
-    support = SupportSet(classes, tuple(parts[i] for i in inside), tuple(position[ids[i]] for i in inside))
-    notes.extend(_overlap_notes(support))
-    return replace(support, warnings=tuple(notes))
-
-
-def _overlap_notes(support: SupportSet) -> list[str]:
-    labels, rivals = support.labels, support.rivals
-    pairs = sorted({tuple(sorted((labels[a], labels[b]))) for a in rivals for b in rivals[a]})
-    if not pairs:
-        return []
-    text = ", ".join(f"{support.classes[a].name} and {support.classes[b].name}" for a, b in pairs[:5])
-    more = f" and {len(pairs) - 5} other pairs" if len(pairs) > 5 else ""
-    return [f"Polygons of different classes overlap ({text}{more}); the pixels in common support neither."]
+    labels = tuple(position[ids[i]] for i in inside)
+    return SupportSet(classes, tuple(parts[i] for i in inside), labels, tuple(notes))
 
 
 def _inside(polygons: Sequence[BaseGeometry], source: RasterSource) -> list[BaseGeometry]:

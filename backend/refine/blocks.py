@@ -19,8 +19,9 @@ class ScoreWeights:
     """How the parts of a head add up before the softmax.
 
     Attributes:
-        temperature: Divides the encoder's scores (alpha times the cosine). Cosines of ImageNet features are close
-            together and overconfident at alpha = 20; 4 was found by cross-validation over aerial scenes.
+        temperature: Divides the encoder's scores (alpha times the cosine). Cosines of ImageNet features are
+            close together and overconfident at alpha = 20; 4 was found by cross-validation over aerial
+            scenes.
         spectral: Multiplies the spectral log likelihood; neighbouring pixels are not independent evidence.
     """
 

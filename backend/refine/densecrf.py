@@ -1,15 +1,18 @@
 """DenseCRF on class probabilities, with pydensecrf (Kraehenbuehl and Koltun 2011).
 
-Pixels that are not valid take no part: the fields are built on the valid pixels alone, so that nodata neither votes
-nor carries messages. This module imports no torch, since it also runs in small processes of its own.
+Pixels that are not valid take no part: the fields are built on the valid pixels alone, so that nodata neither
+votes nor carries messages. This module imports no torch, since it also runs in small processes of its own.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..errors import ProtolabelError
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,14 @@ class CrfParameters:
     smooth: float = 3.0
     smooth_compat: float = 3.0
     iterations: int = 5
+
+    def __post_init__(self) -> None:
+        # pydensecrf reads beyond its memory when a feature is not a number.
+        widths, weights = (self.spatial, self.color, self.smooth), (self.compat, self.smooth_compat)
+        if not all(map(math.isfinite, (*widths, *weights))) or min(widths) <= 0 or self.iterations < 0:
+            raise ProtolabelError(
+                f"DenseCRF needs widths above 0, finite weights and no negative iterations, not {self}."
+            )
 
     @property
     def margin(self) -> int:

@@ -137,7 +137,7 @@ def _write_labels(path: Path, truth: NDArray[np.uint8], transform: Affine) -> No
         target.write(truth, 1)
         target.write_colormap(1, {int(label): (*colour, 255) for label, colour in _COLOURS.items()})
         target.set_band_description(
-            1, ", ".join(f"{label.value} {label.name.lower()}" for label in SampleClass)
+            1, ", ".join(f"{label.value} {label.title}" for label in SampleClass)
         )
 
 
@@ -150,7 +150,7 @@ def _write_support(path: Path, support: tuple[SupportPolygon, ...], transform: A
         geometry=shapes,
         field_data=[
             np.array([int(polygon.label) for polygon in support], dtype=np.int32),
-            np.array([polygon.label.name.lower() for polygon in support], dtype=object),
+            np.array([polygon.label.title for polygon in support], dtype=object),
             np.array(["support"] * len(support), dtype=object),
         ],
         fields=["class_id", "class_name", "use"],

@@ -21,7 +21,7 @@ VOID = 255
 
 
 class SampleClass(IntEnum):
-    """Truth values of the sample."""
+    """Truth values of the sample: what covers the ground, whoever uses it."""
 
     FIELD = 1
     FOREST = 2
@@ -29,6 +29,13 @@ class SampleClass(IntEnum):
     BUILDING = 4
     WATER = 5
     GRASS = 6
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return {SampleClass.FIELD: "ripe or ploughed field", SampleClass.GRASS: "grass, green crop"}.get(
+            self, self.name.lower()
+        )
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def draw_support(
     pixel_size: float,
     rng: np.random.Generator,
 ) -> tuple[SupportPolygon, ...]:
-    """Draws up to six polygons per class, apart from each other and different in colour.
+    """Draws up to six polygons per class, of what looks different and apart from each other.
 
     Args:
         land: The landscape, for the courses of roads and the plans of buildings.
@@ -69,7 +69,7 @@ def draw_support(
             if colour is not None:
                 candidates.append(shape)
                 place = np.array([shape.centroid.x, shape.centroid.y]) / max(truth.shape)
-                features.append(np.concatenate([2.0 * place, colour / 60.0]))
+                features.append(np.concatenate([0.7 * place, colour / 40.0]))
         chosen += [SupportPolygon(candidates[i], label) for i in _spread(features, candidates)]
     return tuple(chosen)
 
@@ -84,7 +84,7 @@ def _in_areas(where: NDArray[np.bool_], pixel_size: float, rng: np.random.Genera
         return
     for pick in rng.integers(0, len(rows), _CANDIDATES):
         row, column = int(rows[pick]), int(columns[pick])
-        radius = min(0.9 * float(room[row, column]), rng.uniform(4.0, 8.5) / pixel_size)
+        radius = min(0.9 * float(room[row, column]), rng.uniform(4.0, 14.0) / pixel_size)
         corners = int(rng.integers(5, 10))
         turn = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * (2.0 * math.pi / corners)
         reach = radius * rng.uniform(0.6, 1.0, corners)
@@ -139,7 +139,7 @@ def _pure_colour(
     window = np.s_[top : top + size[0], left : left + size[1]]
     if (truth[window][inside] == label).mean() < _PURITY:
         return None
-    colours = picture[:, *window][:, inside].astype(np.float64)
+    colours = picture[(slice(None), *window)][:, inside].astype(np.float64)
     if (colours.mean(axis=0) < shade).mean() > 0.06:
         return None
     return colours.mean(axis=1)

@@ -44,7 +44,14 @@ def make_raster(tmp_path: Path) -> MakeRaster:
         with (
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=internal),
             rasterio.open(
-                path, "w", driver="GTiff", dtype=pixels.dtype, crs=crs, transform=transform, **shape, **options
+                path,
+                "w",
+                driver="GTiff",
+                dtype=pixels.dtype,
+                crs=crs,
+                transform=transform,
+                **shape,
+                **options,
             ) as dst,
         ):
             if colors:
@@ -67,13 +74,13 @@ def make_support(tmp_path: Path) -> MakeSupport:
 
     def make(
         geometries: Sequence[Any],
-        name: str = "support.gpkg",
+        file: str = "support.gpkg",
         crs: str | None = UTM,
         layer: str | None = None,
         kind: str = "Unknown",
         **fields: Any,
     ) -> Path:
-        path = tmp_path / name
+        path = tmp_path / file
         fields = fields or {"class_id": np.arange(1, len(geometries) + 1)}
         pyogrio.raw.write(
             path,

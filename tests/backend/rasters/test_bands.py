@@ -76,7 +76,9 @@ def test_color_interpretation_rules_over_order(make_raster: MakeRaster) -> None:
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("count", [2, 4, 6])
-def test_alpha_is_left_out_of_any_data_type_and_count(make_raster: MakeRaster, dtype: str, count: int) -> None:
+def test_alpha_is_left_out_of_any_data_type_and_count(
+    make_raster: MakeRaster, dtype: str, count: int
+) -> None:
     colors = (GREY,) * (count - 1) + (ColorInterp.alpha,)
     composite, extra, _ = _choose(make_raster, count, colors=colors, dtype=dtype)
     assert count not in composite + extra

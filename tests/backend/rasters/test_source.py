@@ -103,12 +103,20 @@ def test_nodata_that_is_not_a_number(make_raster: MakeRaster) -> None:
 
 
 def test_mixed_types_and_nodata_per_band(make_raster: MakeRaster, tmp_path: Path) -> None:
-    first, second, third = _bytes(8, 8), _RANDOM.random((8, 8)).astype(np.float32), np.arange(64, dtype=np.uint16)
+    first, second, third = (
+        _bytes(8, 8),
+        _RANDOM.random((8, 8)).astype(np.float32),
+        np.arange(64, dtype=np.uint16),
+    )
     first[0, 0], second[1, 1], third[18] = 77, np.nan, 65535
     make_raster(first, "straße & first.tif")
     make_raster(second, "second.tif")
     make_raster(third.reshape(8, 8), "third.tif")
-    bands = [("Byte", "77", "straße & first.tif"), ("Float32", "", "second.tif"), ("UInt16", "65535", "third.tif")]
+    bands = [
+        ("Byte", "77", "straße & first.tif"),
+        ("Float32", "", "second.tif"),
+        ("UInt16", "65535", "third.tif"),
+    ]
     with RasterSource(_vrt(tmp_path, bands, 8, 8)) as source:
         values, valid = source.read(source.window)
         assert source.dtypes == ("uint8", "float32", "uint16")
@@ -163,9 +171,9 @@ def test_alpha_that_is_asked_for_as_a_band_hides_nothing(make_raster: MakeRaster
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_color_table(make_raster: MakeRaster, dtype: str) -> None:
-    colormap = {0: (0, 0, 0, 0), 1: (10, 20, 30, 255), 200: (250, 0, 5, 255)}
+    colormap = {0: (0, 0, 0, 255), 1: (10, 20, 30, 255), 200: (250, 0, 5, 255)}
     pixels = np.array([[0, 1], [200, 1]], dtype)
-    with RasterSource(make_raster(pixels, colormap=colormap, photometric="palette")) as source:
+    with RasterSource(make_raster(pixels, colormap=colormap, photometric="palette", nodata=0)) as source:
         values, valid = source.read(source.window)
         assert valid.tolist() == [[False, True], [True, True]]
         assert values[:, 0, 1].tolist() == [10, 20, 30]
@@ -173,6 +181,16 @@ def test_color_table(make_raster: MakeRaster, dtype: str) -> None:
         assert (source.spectral_count, source.color_count) == (3, 3)
         assert source.composite(values).shape == (3, 2, 2)
         assert source.read(source.window, (1, 1))[0].shape == (3, 1, 1)
+
+
+def test_color_table_that_is_missing(make_raster: MakeRaster, tmp_path: Path) -> None:
+    pixels = _bytes(8, 8)
+    make_raster(pixels, "grey.tif")
+    path = _vrt(tmp_path, [("Byte", "", "grey.tif")], 8, 8)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("<Simple", "<ColorInterp>Palette</ColorInterp><Simple"), encoding="utf-8")
+    with RasterSource(path) as source:
+        assert (source.read(source.window)[0] == pixels).all()
 
 
 def test_grey_and_repeated_bands(make_raster: MakeRaster) -> None:
@@ -247,7 +265,7 @@ def test_a_stretch_for_other_bands_is_refused(make_raster: MakeRaster) -> None:
     ("crs", "transform", "size"),
     [
         ("EPSG:32633", NORTH_UP, 0.5),
-        ("EPSG:32633", Affine.translation(5e5, 5.4e6) * Affine.rotation(30) * Affine.scale(0.5), 0.5),
+        ("EPSG:32633", Affine(0.4, -0.3, 5e5, 0.3, 0.4, 5.4e6), 0.5),
         ("EPSG:4326", Affine(1e-5, 0, 11.0, 0, -1e-5, 60.0), 1.11 * math.sqrt(math.cos(math.radians(60)))),
         ("EPSG:3857", Affine(0.6, 0, 1_224_514, 0, -0.6, 8_399_738), 0.3),  # 60 degrees north
         ("EPSG:2263", Affine(1, 0, 980_000, 0, -1, 200_000), 0.3048),  # feet
@@ -303,6 +321,12 @@ def test_cut_off(make_raster: MakeRaster, tmp_path: Path, share: float) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_mosaic_of_a_file_that_is_gone(tmp_path: Path) -> None:
+    path = _vrt(tmp_path, [("Float32", "", "gone.tif")], 8, 8)
+    with pytest.raises(RasterError, match=r"bands\.vrt cannot be read \(.*gone\.tif: No such file"):
+        RasterSource(path)
+
+
 def test_complex(make_raster: MakeRaster) -> None:
     for dtype in ("complex64", "complex128"):
         with pytest.raises(RasterError, match=r"raster\.tif has complex values; convert"):
@@ -334,7 +358,9 @@ def test_names_of_files(make_raster: MakeRaster, name: str) -> None:
 
 def test_threads_read_one_source(make_raster: MakeRaster) -> None:
     pixels, wrong = _bytes(3, 256, 256), []
-    with RasterSource(make_raster(pixels, tiled=True, blockxsize=16, blockysize=16, compress="deflate")) as source:
+    with RasterSource(
+        make_raster(pixels, tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+    ) as source:
 
         def read(offset: int) -> None:
             for col in range(0, 200, 20):
