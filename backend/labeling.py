@@ -131,7 +131,7 @@ def label_raster(
     output = Path(output)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
-        check_outputs(output, options, raster, support)
+        check_outputs(output, options, raster, str(support).split("|")[0])  # a layer may be named behind a bar
         source = stack.enter_context(RasterSource(raster, options.bands))
         polygons = read_support(support, source, options.class_field, options.name_field)
         for warning in polygons.warnings:

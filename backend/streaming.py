@@ -9,6 +9,7 @@ from math import floor
 from typing import TypeVar
 
 import numpy as np
+import torch
 from loky import ProcessPoolExecutor
 from numpy.typing import NDArray
 from rasterio.windows import Window
@@ -40,6 +41,7 @@ class TileStream:
     ) -> None:
         self._source, self._runner, self._progress, self._cancel = source, runner, progress, cancel
         self._store = FeatureStore()
+        self._torch_threads = torch.get_num_threads()
         self._threads = ThreadPoolExecutor(runner.workers, "encoder")
         self._processes: ProcessPoolExecutor | None = None
         self._done = self._total = 0
@@ -51,6 +53,7 @@ class TileStream:
         if self._processes is not None:
             self._processes.shutdown(kill_workers=True)
         self._store.close()
+        torch.set_num_threads(self._torch_threads)  # the encoder's threads have changed it for everybody
 
     def report(self, stage: Stage) -> None:
         """Report progress."""

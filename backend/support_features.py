@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from .rasters.source import RasterSource
 from .rasters.support import SupportSet
 
 PIXELS_PER_POLYGON = 400
+_LARGEST = 1e4  # of features in half precision
 _CHUNK = 2048  # pixels; large polygons are sampled in windows of this side
 
 
@@ -35,15 +37,29 @@ class FeatureStore:
         free = shutil.disk_usage(self._folder.name).free
         self._room = min(limit, free // 4)
         self._files: dict[tuple[int, int], Path] = {}
+        self._lock = threading.Lock()
 
     def put(self, tile: Tile, features: Tensor) -> None:
-        """Keep a tile's features when there is room."""
+        """Keep a tile's features when there is room; several threads may call this at once."""
         size = features.numel() * 2
-        if size > self._room:
-            return
+        with self._lock:
+            if size > self._room:
+                return
+            self._room -= size
+        # Half precision ends at 65504; a cosine does not see the scale.
+        lowest, highest = torch.aminmax(features)
+        largest = max(-float(lowest), float(highest))
+        # Channels last, as the encoder's memory lies: written straight out of it.
+        channels_last = features.permute(1, 2, 0)
+        if largest > _LARGEST:
+            channels_last = channels_last * (_LARGEST / largest)
+        stored = channels_last.half().cpu().numpy()
         path = Path(self._folder.name) / f"{tile.row}_{tile.col}.npy"
-        np.save(path, features.half().cpu().numpy())
-        self._room -= size
+        try:
+            np.save(path, stored)
+        except OSError:  # the disk is full: do without
+            path.unlink(missing_ok=True)
+            return
         self._files[tile.row, tile.col] = path
 
     def get(self, tile: Tile) -> Tensor | None:
@@ -53,7 +69,7 @@ class FeatureStore:
             return None
         features = torch.from_numpy(np.load(path)).float()
         path.unlink()
-        return features
+        return features.permute(2, 0, 1)
 
     def __contains__(self, tile: Tile) -> bool:
         return (tile.row, tile.col) in self._files
@@ -89,7 +105,7 @@ class SupportPooling:
         """
         grid, window = self._grid, self._grid.pixels(tile)
         blend = grid.weights(tile)
-        flat = features.reshape(features.shape[0], -1)
+        rows = features.permute(1, 2, 0).reshape(-1, features.shape[0])
         for index in self._support.touching(window):
             box = self._support.bounds(index, window)
             if box is None:
@@ -104,8 +120,8 @@ class SupportPooling:
             weights = (vertical.T @ mask.astype(np.float32) @ horizontal) * blend
             cells = np.flatnonzero(weights)
             if len(cells):
-                weight = torch.from_numpy(weights.ravel()[cells]).to(flat)
-                pooled = flat[:, torch.from_numpy(cells).to(flat.device)] @ weight
+                weight = torch.from_numpy(weights.ravel()[cells]).to(rows)
+                pooled = weight @ rows[torch.from_numpy(cells).to(rows.device)]
                 self._sums[index] += pooled.cpu().numpy()
                 self._areas[index] += weights.sum()
 

@@ -46,8 +46,10 @@ class PrototypeHead:
             ``ALPHA`` times the cosine, shape (C, height, width), on the features' device.
         """
         size, height, width = features.shape
-        flat = torch.nn.functional.normalize(features.reshape(size, -1), dim=0)
-        cosine = self.prototypes.to(flat) @ flat
+        # One feature per row, as an encoder in channels-last order leaves them: no copy.
+        rows = features.permute(1, 2, 0).reshape(-1, size)
+        products = rows @ self.prototypes.to(rows).T
+        cosine = (products / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)).T
         if self._one_each:
             order = torch.argsort(self.labels).to(cosine.device)
             cosine = cosine[order]
