@@ -42,7 +42,9 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="protolabel")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def protolabel(debug: bool) -> None:
@@ -86,7 +88,9 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 1
     except MemoryError:
-        return _fail("Not enough memory; close other programs, or label a part of the raster with --extent.", debug)
+        return _fail(
+            "Not enough memory; close other programs, or label a part of the raster with --extent.", debug
+        )
     except Exception as error:
         text = f"Unexpected error ({type(error).__name__}: {error}); run again with --debug and report it."
         return _fail(text, debug, 1)

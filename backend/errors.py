@@ -31,5 +31,5 @@ class DeviceError(ProtolabelError):
     """A device that was asked for and is not there."""
 
 
-class Cancelled(Exception):  # noqa: N818 - a decision of the user, not an error
+class Cancelled(Exception):
     """The user cancelled; nothing was written."""

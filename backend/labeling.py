@@ -22,10 +22,10 @@ from .encoders.runner import EncoderRunner, choose_device
 from .heads.prototype import PrototypeHead
 from .heads.spectral import SpectralModel
 from .heads.support import SupportFeatures
+from .outputs import LabelOutputs
 from .progress import CancelToken, ProgressCallback, Say
 from .rasters.extent import Extent
 from .rasters.grid import FeatureGrid
-from .outputs import LabelOutputs
 from .rasters.label_map import check_output
 from .rasters.polygonize import EXTENSIONS, polygonize
 from .rasters.source import RasterSource
@@ -131,7 +131,9 @@ def label_raster(
     output = Path(output)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
-        check_outputs(output, options, raster, str(support).split("|")[0])  # a layer may be named behind a bar
+        check_outputs(
+            output, options, raster, str(support).split("|")[0]
+        )  # a layer may be named behind a bar
         source = stack.enter_context(RasterSource(raster, options.bands))
         polygons = read_support(support, source, options.class_field, options.name_field)
         for warning in polygons.warnings:

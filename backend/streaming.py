@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import pairwise
 from math import floor
 from typing import TypeVar
 
@@ -60,7 +61,9 @@ class TileStream:
         megapixels = self._done * self._pixels_per_tile / 1e6
         self._progress(Progress(stage, self._done, self._total, megapixels))
 
-    def support_features(self, support: SupportSet, grid: FeatureGrid, part: FeatureGrid, say: Say) -> SupportFeatures:
+    def support_features(
+        self, support: SupportSet, grid: FeatureGrid, part: FeatureGrid, say: Say
+    ) -> SupportFeatures:
         """Encode the tiles around the support polygons and pool their features.
 
         Args:
@@ -148,7 +151,9 @@ class TileStream:
             if queue:
                 strip.release(_cells(grid, _grow(queue[0], margin, context))[0][0])
 
-    def _scores(self, head: PrototypeHead, grid: FeatureGrid) -> Iterator[tuple[Tile, NDArray[np.float32] | None]]:
+    def _scores(
+        self, head: PrototypeHead, grid: FeatureGrid
+    ) -> Iterator[tuple[Tile, NDArray[np.float32] | None]]:
         def score(tile: Tile) -> tuple[Tile, NDArray[np.float32] | None, bool]:
             features = self._store.get(tile)
             stored = features is not None
@@ -196,7 +201,9 @@ class TileStream:
         self._processes = ProcessPoolExecutor(workers, env=single)
         return self._processes
 
-    def _block(self, strip: ScoreStrip, grid: FeatureGrid, place: Window, window: Window, margin: int) -> Block:
+    def _block(
+        self, strip: ScoreStrip, grid: FeatureGrid, place: Window, window: Window, margin: int
+    ) -> Block:
         outer = _grow(place, margin, window)
         rows, cols = _cells(grid, outer)
         top, left = int(outer.row_off) - grid.top, int(outer.col_off) - grid.left
@@ -223,7 +230,7 @@ def split(window: Window, side: int) -> list[Window]:
 def _edges(start: int, length: int, side: int) -> list[tuple[int, int]]:
     count = -(-length // side)
     edges = [start + length * i // count for i in range(count + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def _grow(place: Window, margin: int, within: Window) -> Window:

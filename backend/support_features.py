@@ -111,7 +111,10 @@ class SupportPooling:
             if box is None:
                 continue
             row, col = int(box.row_off - window.row_off), int(box.col_off - window.col_off)
-            mask = self._support.mask(index, box) & valid[row : row + int(box.height), col : col + int(box.width)]
+            mask = (
+                self._support.mask(index, box)
+                & valid[row : row + int(box.height), col : col + int(box.width)]
+            )
             if not mask.any():
                 continue
             y, x = int(box.row_off) - grid.top, int(box.col_off) - grid.left

@@ -34,7 +34,9 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights: the real architecture up to level 2, small and quick."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
-    save_checkpoint(Encoder(EncoderLayout(layers=(2,))), path, {"trained_on": "nothing, random weights for tests"})
+    save_checkpoint(
+        Encoder(EncoderLayout(layers=(2,))), path, {"trained_on": "nothing, random weights for tests"}
+    )
     return path
 
 
@@ -89,7 +91,10 @@ def make_support(tmp_path: Path) -> SupportMaker:
         pyogrio.raw.write(
             path,
             geometry=shapely.to_wkb(np.array(geometries, object)),
-            field_data=[np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], object)],
+            field_data=[
+                np.array([row[0] for row in rows], np.int64),
+                np.array([row[1] for row in rows], object),
+            ],
             fields=np.array(["class_id", "class_name"], object),
             geometry_type="Unknown",
             crs=crs,

@@ -37,16 +37,30 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
     show_default=True,
     help="One prototype per class (auto, prototype) or per polygon.",
 )
-@click.option("--spectral/--no-spectral", default=True, show_default=True, help="Use pixel values beside features.")
-@click.option("--bands", callback=_numbers, help="Red, green, blue and extras, e.g. 4,3,2,8.  [default: by name]")
-@click.option("--scale", type=float, help="Enlargement before the encoder.  [default: by pixel and polygon size]")
+@click.option(
+    "--spectral/--no-spectral", default=True, show_default=True, help="Use pixel values beside features."
+)
+@click.option(
+    "--bands", callback=_numbers, help="Red, green, blue and extras, e.g. 4,3,2,8.  [default: by name]"
+)
+@click.option(
+    "--scale", type=float, help="Enlargement before the encoder.  [default: by pixel and polygon size]"
+)
 @click.option("--crf/--no-crf", default=True, show_default=True, help="Refine with DenseCRF.")
-@click.option("--confidence", type=click.Path(path_type=Path), help="Write confidences (percent) to this .tif.")
-@click.option("--vector", type=click.Path(path_type=Path), help="Write polygons to this .gpkg, .geojson, .shp or .fgb.")
+@click.option(
+    "--confidence", type=click.Path(path_type=Path), help="Write confidences (percent) to this .tif."
+)
+@click.option(
+    "--vector", type=click.Path(path_type=Path), help="Write polygons to this .gpkg, .geojson, .shp or .fgb."
+)
 @click.option("--extent", help='Label this part only: "xmin,ymin,xmax,ymax" or "... [EPSG:4326]".')
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
-@click.option("--tile", type=click.IntRange(384, 8192), default=704, show_default=True, help="Encoder window, pixels.")
-@click.option("--json-progress", is_flag=True, help="One JSON object a line on stdout instead of a progress bar.")
+@click.option(
+    "--tile", type=click.IntRange(384, 8192), default=704, show_default=True, help="Encoder window, pixels."
+)
+@click.option(
+    "--json-progress", is_flag=True, help="One JSON object a line on stdout instead of a progress bar."
+)
 def command(raster: str, support: str, output: Path, json_progress: bool, **options: object) -> None:
     """Label RASTER from the polygons in SUPPORT and write the label map OUTPUT (.tif)."""
     # Torch takes seconds to import; the arguments are checked by now.

@@ -31,8 +31,13 @@ def describe(path: str | Path, bands: Sequence[int] | None = None) -> dict[str, 
     with RasterSource(path, bands) as source, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(source.path) as src:
-            titles = [text or color.name for text, color in zip(src.descriptions, src.colorinterp, strict=True)]
-            names = [f"{i} {title} {dtype}" for i, title, dtype in zip(src.indexes, titles, src.dtypes, strict=True)]
+            titles = [
+                text or color.name for text, color in zip(src.descriptions, src.colorinterp, strict=True)
+            ]
+            names = [
+                f"{i} {title} {dtype}"
+                for i, title, dtype in zip(src.indexes, titles, src.dtypes, strict=True)
+            ]
             nodata = sorted({f"{value:g}" for value in src.nodatavals if value is not None})
             kinds = sorted({flag.name.replace("_", " ") for flags in src.mask_flag_enums for flag in flags})
             driver = src.driver

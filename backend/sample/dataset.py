@@ -136,9 +136,7 @@ def _write_labels(path: Path, truth: NDArray[np.uint8], transform: Affine) -> No
     with rasterio.open(path, "w", **_profile((1, *truth.shape), transform), nodata=VOID) as target:
         target.write(truth, 1)
         target.write_colormap(1, {int(label): (*colour, 255) for label, colour in _COLOURS.items()})
-        target.set_band_description(
-            1, ", ".join(f"{label.value} {label.title}" for label in SampleClass)
-        )
+        target.set_band_description(1, ", ".join(f"{label.value} {label.title}" for label in SampleClass))
 
 
 def _write_support(path: Path, support: tuple[SupportPolygon, ...], transform: Affine) -> None:

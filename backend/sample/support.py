@@ -139,7 +139,7 @@ def _pure_colour(
     window = np.s_[top : top + size[0], left : left + size[1]]
     if (truth[window][inside] == label).mean() < _PURITY:
         return None
-    colours = picture[(slice(None), *window)][:, inside].astype(np.float64)
+    colours = picture[:, window[0], window[1]][:, inside].astype(np.float64)
     if (colours.mean(axis=0) < shade).mean() > 0.06:
         return None
     return colours.mean(axis=1)

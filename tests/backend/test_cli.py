@@ -30,7 +30,19 @@ def inputs(make_raster, make_support, two_halves) -> tuple[Path, Path]:
 
 
 def label(inputs: tuple[Path, Path], output: Path, model: Path, *more: str) -> int:
-    return run(["label", str(inputs[0]), str(inputs[1]), str(output), "--model", str(model), "--device", "cpu", *more])
+    return run(
+        [
+            "label",
+            str(inputs[0]),
+            str(inputs[1]),
+            str(output),
+            "--model",
+            str(model),
+            "--device",
+            "cpu",
+            *more,
+        ]
+    )
 
 
 def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
@@ -64,7 +76,11 @@ class TestLabel:
         with rasterio.open(tmp_path / "labels.tif") as src:
             assert src.shape == (100, 150)
             tags = src.tags()
-        assert (tags["PROTOLABEL_BANDS"], tags["PROTOLABEL_SCALE"], tags["PROTOLABEL_CRF"]) == ("3,2,1", "1", "none")
+        assert (tags["PROTOLABEL_BANDS"], tags["PROTOLABEL_SCALE"], tags["PROTOLABEL_CRF"]) == (
+            "3,2,1",
+            "1",
+            "none",
+        )
         assert (tmp_path / "c.tif").exists()
         assert (tmp_path / "p.geojson").exists()
         assert "Wrote" in capsys.readouterr().err
@@ -110,23 +126,39 @@ class TestBadInput:
         self.fails((inputs[0], tmp_path / "noise.gpkg"), random_model, capsys, says=("noise.gpkg",))
 
     def test_geometry(self, inputs, make_support, random_model, capsys) -> None:
-        for name, shape in (("empty", shapely.Polygon()), ("bow", shapely.Polygon([(0, 0), (9, 9), (9, 0), (0, 9)]))):
+        for name, shape in (
+            ("empty", shapely.Polygon()),
+            ("bow", shapely.Polygon([(0, 0), (9, 9), (9, 0), (0, 9)])),
+        ):
             support = make_support([*TWO, (9, "odd", shape)], name=f"{name}.gpkg")
             self.fails((inputs[0], support), random_model, capsys, says=(f"{name}.gpkg", "eature 3"))
 
     def test_no_polygon_inside(self, inputs, make_support, random_model, capsys) -> None:
-        support = make_support([(1, "a", box(900, 900, 950, 950)), (2, "b", box(990, 900, 999, 950))], name="far.gpkg")
+        support = make_support(
+            [(1, "a", box(900, 900, 950, 950)), (2, "b", box(990, 900, 999, 950))], name="far.gpkg"
+        )
         self.fails((inputs[0], support), random_model, capsys, says=("far.gpkg", "inside"))
 
     def test_one_class_only(self, inputs, make_support, random_model, capsys) -> None:
-        self.fails((inputs[0], make_support(TWO[:1], name="one.gpkg")), random_model, capsys, says=("one.gpkg", "green"))
+        self.fails(
+            (inputs[0], make_support(TWO[:1], name="one.gpkg")),
+            random_model,
+            capsys,
+            says=("one.gpkg", "green"),
+        )
 
     def test_no_class_field(self, inputs, random_model, capsys) -> None:
-        self.fails(inputs, random_model, capsys, "--class-field", "kind", says=("kind", "class_id", "--class-field"))
+        self.fails(
+            inputs, random_model, capsys, "--class-field", "kind", says=("kind", "class_id", "--class-field")
+        )
 
     def test_too_many_classes(self, inputs, make_support, random_model, capsys) -> None:
-        rows = [(i, "x", box(i % 160, i // 160 % 120, i % 160 + 1, i // 160 % 120 + 1)) for i in range(65_001)]
-        self.fails((inputs[0], make_support(rows, name="many.gpkg")), random_model, capsys, says=("many.gpkg", "65"))
+        rows = [
+            (i, "x", box(i % 160, i // 160 % 120, i % 160 + 1, i // 160 % 120 + 1)) for i in range(65_001)
+        ]
+        self.fails(
+            (inputs[0], make_support(rows, name="many.gpkg")), random_model, capsys, says=("many.gpkg", "65")
+        )
 
     def test_unknown_model(self, inputs, random_model, capsys) -> None:
         self.fails(inputs, Path("no-such-model"), capsys, says=("no-such-model", "safetensors"))
@@ -190,7 +222,9 @@ class TestDisk:
         """Labels of noise do not compress into the disk; an earlier output survives."""
         rng = np.random.default_rng(0)
         image = rng.integers(0, 256, (3, 600, 700)).astype(np.uint8)
-        support = make_support([(1, "a", box(5, 5, 9, 9)), (2, "b", box(60, 60, 63, 63)), (3, "c", box(90, 9, 92, 14))])
+        support = make_support(
+            [(1, "a", box(5, 5, 9, 9)), (2, "b", box(60, 60, 63, 63)), (3, "c", box(90, 9, 92, 14))]
+        )
         (small_disk / "labels.tif").write_bytes(b"earlier")
         inputs = make_raster(image), support
         assert label(inputs, small_disk / "labels.tif", random_model, "--no-crf", "--scale", "1") == 2
@@ -209,7 +243,15 @@ class TestInterrupt:
         image = rng.integers(0, 256, (3, 2500, 2500)).astype(np.uint8)
         raster, support = make_raster(image), make_support(TWO)
         output = tmp_path / "labels.tif"
-        arguments = ["label", str(raster), str(support), str(output), "--model", str(random_model), "--json-progress"]
+        arguments = [
+            "label",
+            str(raster),
+            str(support),
+            str(output),
+            "--model",
+            str(random_model),
+            "--json-progress",
+        ]
         process = subprocess.Popen(
             [sys.executable, "-m", "backend", *arguments],
             cwd=ROOT,
@@ -226,7 +268,7 @@ class TestInterrupt:
         assert any(path.name.endswith(".part") for path in tmp_path.iterdir())
         started = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
-        out, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
         assert time.monotonic() - started < 15
         assert process.returncode == 130
         assert err.strip() == "Cancelled; nothing was written."

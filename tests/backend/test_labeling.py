@@ -61,7 +61,9 @@ def two_polygons() -> list[tuple[int, str, shapely.Geometry]]:
 
 
 class TestResult:
-    def test_label_map_is_right_and_complete(self, make_raster, make_support, two_halves, options, tmp_path) -> None:
+    def test_label_map_is_right_and_complete(
+        self, make_raster, make_support, two_halves, options, tmp_path
+    ) -> None:
         raster, support = make_raster(two_halves), make_support(two_polygons())
         output = tmp_path / "labels.tif"
         told: list[str] = []
@@ -98,7 +100,10 @@ class TestResult:
         label_raster(
             make_raster(two_halves, mask=mask), make_support(two_polygons()), tmp_path / "labels.tif", chosen
         )
-        labels, confidence, margin = read(tmp_path / "labels.tif"), *(read(tmp_path / "conf.tif", b) for b in (1, 2))
+        labels, confidence, margin = (
+            read(tmp_path / "labels.tif"),
+            *(read(tmp_path / "conf.tif", b) for b in (1, 2)),
+        )
         assert (labels[:30] == 255).all()
         assert ((confidence == 255) == (labels == 255)).all()
         assert (confidence[labels != 255] >= 50).all()
@@ -125,7 +130,9 @@ class TestResult:
 
 
 class TestRasters:
-    @pytest.mark.parametrize(("height", "width"), [(1, 90), (90, 1), (3, 5), (37, 53), (120, 160), (129, 641)])
+    @pytest.mark.parametrize(
+        ("height", "width"), [(1, 90), (90, 1), (3, 5), (37, 53), (120, 160), (129, 641)]
+    )
     def test_any_size(self, make_raster, make_support, options, tmp_path, height, width) -> None:
         image = np.zeros((3, height, width), np.uint8)
         across = width >= height
@@ -145,7 +152,9 @@ class TestRasters:
 
     @pytest.mark.parametrize("bands", [1, 2, 4, 11])
     @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-    def test_any_bands_and_dtype(self, make_raster, make_support, two_halves, options, tmp_path, bands, dtype) -> None:
+    def test_any_bands_and_dtype(
+        self, make_raster, make_support, two_halves, options, tmp_path, bands, dtype
+    ) -> None:
         gain = {"uint8": 1, "uint16": 40, "float32": 1e-3}[dtype]
         image = (two_halves[np.arange(bands) % 3].astype(np.float64) * gain).astype(dtype)
         if dtype == "float32":
@@ -224,7 +233,9 @@ class TestNodata:
         far = mask & (np.abs(np.arange(160) - 80) > 10)[None]
         assert (labels == expected)[far].mean() > 0.99
 
-    def test_all_nodata_tiles_are_skipped(self, make_raster, make_support, options, tmp_path, monkeypatch) -> None:
+    def test_all_nodata_tiles_are_skipped(
+        self, make_raster, make_support, options, tmp_path, monkeypatch
+    ) -> None:
         image = np.zeros((3, 900, 900), np.uint8)
         image[:, :120, :160] = landscape(120, 160)
         encoded = []
@@ -279,7 +290,9 @@ class TestTiles:
         label_raster(raster, support, tmp_path / "blocks.tif", options)
         assert (read(tmp_path / "whole.tif") != read(tmp_path / "blocks.tif")).mean() <= 0.005
 
-    def test_extent_gets_the_labels_of_a_whole_run(self, make_raster, make_support, options, tmp_path) -> None:
+    def test_extent_gets_the_labels_of_a_whole_run(
+        self, make_raster, make_support, options, tmp_path
+    ) -> None:
         raster, support = make_raster(landscape(420, 560)), make_support(FOUR)
         label_raster(raster, support, tmp_path / "whole.tif", options)
         x, y = 400_000 + 0.6 * 203, 4_300_000 - 0.6 * 301
@@ -306,7 +319,9 @@ class TestTiles:
 
         def limited(self: EncoderRunner, image: object) -> object:
             if max(image.shape[1:]) > 300:  # type: ignore[attr-defined]
-                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+                raise RuntimeError(
+                    "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+                )
             return original(self, image)
 
         monkeypatch.setattr(EncoderRunner, "_forward", limited)
@@ -339,7 +354,9 @@ class TestPlaces:
         ],
         ids=["geographic", "rotated", "pixels"],
     )
-    def test_georeferences(self, make_raster, make_support, two_halves, options, tmp_path, crs, transform) -> None:
+    def test_georeferences(
+        self, make_raster, make_support, two_halves, options, tmp_path, crs, transform
+    ) -> None:
         raster = make_raster(two_halves, crs=crs, transform=transform)
         support = make_support(two_polygons(), transform=transform, crs=crs, name="s.geojson")
         label_raster(raster, support, tmp_path / "labels.tif", options)
@@ -348,9 +365,15 @@ class TestPlaces:
             assert src.transform.almost_equals(transform)
 
     def test_polygons_partly_outside(self, make_raster, make_support, two_halves, options, tmp_path) -> None:
-        rows = [(*GREEN, box(-50, -50, 50, 70)), (*BLUE, box(100, 30, 500, 300)), (*BLUE, box(900, 900, 950, 950))]
+        rows = [
+            (*GREEN, box(-50, -50, 50, 70)),
+            (*BLUE, box(100, 30, 500, 300)),
+            (*BLUE, box(900, 900, 950, 950)),
+        ]
         told: list[str] = []
-        label_raster(make_raster(two_halves), make_support(rows), tmp_path / "labels.tif", options, say=told.append)
+        label_raster(
+            make_raster(two_halves), make_support(rows), tmp_path / "labels.tif", options, say=told.append
+        )
         assert (read(tmp_path / "labels.tif") == np.where(np.arange(160) < 80, 3, 7)[None]).mean() > 0.97
         assert any("1 of 3 polygons lie outside" in text for text in told)
 
@@ -360,9 +383,13 @@ class TestPlaces:
         """The blue polygon covers much green, where a green polygon lies too: only its blue part may count."""
         rows = [(*GREEN, box(5, 5, 78, 110)), (*BLUE, box(30, 10, 100, 100))]
         told: list[str] = []
-        label_raster(make_raster(two_halves), make_support(rows), tmp_path / "labels.tif", options, say=told.append)
+        label_raster(
+            make_raster(two_halves), make_support(rows), tmp_path / "labels.tif", options, say=told.append
+        )
         assert (read(tmp_path / "labels.tif") == np.where(np.arange(160) < 80, 3, 7)[None]).mean() > 0.95
-        assert any("overlap" in text and "blue and green" in text or "green and blue" in text for text in told)
+        assert any(
+            ("overlap" in text and "blue and green" in text) or "green and blue" in text for text in told
+        )
 
     def test_tiny_polygons(self, make_raster, make_support, two_halves, options, tmp_path) -> None:
         rows = [(*GREEN, box(30.1, 40.1, 30.3, 40.3)), (*BLUE, box(120.6, 60.6, 121.4, 61.4))]
@@ -371,17 +398,24 @@ class TestPlaces:
 
     def test_multipolygons_and_holes(self, make_raster, make_support, two_halves, options, tmp_path) -> None:
         """The hole of the green polygon holds all that is blue in its reach."""
-        green = shapely.MultiPolygon([box(5, 5, 25, 25), box(30, 10, 150, 110).difference(box(75, 12, 148, 108))])
+        green = shapely.MultiPolygon(
+            [box(5, 5, 25, 25), box(30, 10, 150, 110).difference(box(75, 12, 148, 108))]
+        )
         rows = [(*GREEN, green.difference(box(80, 0, 160, 120))), (*BLUE, box(100, 30, 140, 90))]
         label_raster(make_raster(two_halves), make_support(rows), tmp_path / "labels.tif", options)
         assert (read(tmp_path / "labels.tif") == np.where(np.arange(160) < 80, 3, 7)[None]).mean() > 0.97
 
-    def test_support_under_nodata_is_named(self, make_raster, make_support, two_halves, options, tmp_path) -> None:
+    def test_support_under_nodata_is_named(
+        self, make_raster, make_support, two_halves, options, tmp_path
+    ) -> None:
         mask = np.ones((120, 160), bool)
         mask[:, 80:] = False
         with pytest.raises(SupportError, match="blue"):
             label_raster(
-                make_raster(two_halves, mask=mask), make_support(two_polygons()), tmp_path / "labels.tif", options
+                make_raster(two_halves, mask=mask),
+                make_support(two_polygons()),
+                tmp_path / "labels.tif",
+                options,
             )
         assert not list(tmp_path.glob("labels*"))
 
@@ -407,7 +441,11 @@ class TestStopping:
     def test_progress_ends_at_its_total(self, make_raster, make_support, options, tmp_path) -> None:
         states: list[Progress] = []
         label_raster(
-            make_raster(landscape(420, 560)), make_support(FOUR), tmp_path / "labels.tif", options, states.append
+            make_raster(landscape(420, 560)),
+            make_support(FOUR),
+            tmp_path / "labels.tif",
+            options,
+            states.append,
         )
         assert [state.done for state in states] == sorted(state.done for state in states)
         assert states[-1].done == states[-1].total
@@ -429,4 +467,6 @@ class TestStopping:
     def test_outputs_must_differ(self, make_raster, make_support, two_halves, options, tmp_path) -> None:
         chosen = dataclasses.replace(options, confidence=tmp_path / "labels.tif")
         with pytest.raises(ProtolabelError):
-            label_raster(make_raster(two_halves), make_support(two_polygons()), tmp_path / "labels.tif", chosen)
+            label_raster(
+                make_raster(two_halves), make_support(two_polygons()), tmp_path / "labels.tif", chosen
+            )

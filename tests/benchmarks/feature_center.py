@@ -31,7 +31,9 @@ def texture(sigma: float, seed: int) -> NDArray[np.float32]:
     return (110 + 40 * smooth / smooth.std()).astype(np.float32)
 
 
-def edge_positions(runner: EncoderRunner, first: NDArray[np.float32], second: NDArray[np.float32], axis: int) -> list[float]:
+def edge_positions(
+    runner: EncoderRunner, first: NDArray[np.float32], second: NDArray[np.float32], axis: int
+) -> list[float]:
     """Where the encoder sees the edge, in features from the start, less the true place in features."""
     found = []
     for edge in range(192, 192 + STRIDE):  # every phase against the stride, so that its rounding cancels out
@@ -51,7 +53,9 @@ def edge_positions(runner: EncoderRunner, first: NDArray[np.float32], second: ND
 
 def main() -> None:
     """Print the mean position and its standard error."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model")
     parser.add_argument("--pairs", type=int, default=2)
     args = parser.parse_args()

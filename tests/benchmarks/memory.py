@@ -42,14 +42,18 @@ def make_inputs(folder: Path, side: int) -> tuple[Path, Path]:
     ) as dst:  # fmt: skip
         for number in range(PATCHES):
             start = number * (side - PATCH) // (PATCHES - 1)
-            colors = np.repeat(np.array([COLORS[i] for i in (0, 1, 2)]), [third, third, PATCH - 2 * third], axis=0)
+            colors = np.repeat(
+                np.array([COLORS[i] for i in (0, 1, 2)]), [third, third, PATCH - 2 * third], axis=0
+            )
             patch = colors.T[:, None, :] + rng.normal(0, 12, (3, PATCH, PATCH))
             dst.write(np.clip(patch, 1, 255).astype(np.uint8), window=Window(start, start, PATCH, PATCH))
     boxes = [shapely.box(i * third + 20, 50, i * third + 100, 150) for i in range(3)]
     matrix = [PIXEL, 0, 0, -PIXEL, 500_000, 5_500_000]
     pyogrio.raw.write(
         support,
-        geometry=shapely.to_wkb(np.array([shapely.affinity.affine_transform(b, matrix) for b in boxes], object)),
+        geometry=shapely.to_wkb(
+            np.array([shapely.affinity.affine_transform(b, matrix) for b in boxes], object)
+        ),
         field_data=[np.arange(1, 4), np.array(["a", "b", "c"], object)],
         fields=np.array(["class_id", "class_name"], object),
         geometry_type="Polygon",
@@ -82,7 +86,9 @@ def peak_megabytes(command: list[str]) -> tuple[float, float, float]:
 
 def main() -> None:
     """Print a line per raster and the difference."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model")
     parser.add_argument("--sides", default="4000,20000")
     args = parser.parse_args()
@@ -90,11 +96,24 @@ def main() -> None:
     for side in map(int, args.sides.split(",")):
         with tempfile.TemporaryDirectory() as folder:
             raster, support = make_inputs(Path(folder), side)
-            command = [sys.executable, "-m", "backend", "label", str(raster), str(support), f"{folder}/labels.tif"]
+            command = [
+                sys.executable,
+                "-m",
+                "backend",
+                "label",
+                str(raster),
+                str(support),
+                f"{folder}/labels.tif",
+            ]
             first, total, seconds = peak_megabytes(command + (["--model", args.model] if args.model else []))
         peaks.append((first, total))
-        print(f"{side} x {side}: peak {first:.0f} MB, with helper processes {total:.0f} MB, {seconds:.0f} s", flush=True)
-    print(f"difference {peaks[-1][0] - peaks[0][0]:.0f} MB, with helper processes {peaks[-1][1] - peaks[0][1]:.0f} MB")
+        print(
+            f"{side} x {side}: peak {first:.0f} MB, with helper processes {total:.0f} MB, {seconds:.0f} s",
+            flush=True,
+        )
+    print(
+        f"difference {peaks[-1][0] - peaks[0][0]:.0f} MB, with helper processes {peaks[-1][1] - peaks[0][1]:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ def bare_seconds(raster: str, options: LabelOptions, factor: float) -> tuple[flo
 
 def main() -> None:
     """Print one line per run and the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("raster")
     parser.add_argument("support")
     parser.add_argument("--model")

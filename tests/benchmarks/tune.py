@@ -61,10 +61,16 @@ def confusions(
     return counts
 
 
-def score_scene(raster: Path, support: Path, labels: Path, runner: EncoderRunner, scale: float | None) -> NDArray[np.float64]:
+def score_scene(
+    raster: Path, support: Path, labels: Path, runner: EncoderRunner, scale: float | None
+) -> NDArray[np.float64]:
     """Mean IoU of every setting on one scene."""
     chosen, options = settings(), LabelOptions()
-    with RasterSource(raster) as source, rasterio.open(labels) as src, ProcessPoolExecutor(cpu_count()) as pool:
+    with (
+        RasterSource(raster) as source,
+        rasterio.open(labels) as src,
+        ProcessPoolExecutor(cpu_count()) as pool,
+    ):
         polygons = read_support(support, source)
         truth = index_truth(src.read(1), [info.id for info in polygons.classes])
         for number in range(len(polygons.polygons)):
@@ -102,7 +108,9 @@ def index_truth(labels: NDArray[np.generic], ids: list[int]) -> NDArray[np.int64
 
 def main() -> None:
     """Print the grid and what leaving one scene out gives."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--scenes", default="3-9")
     parser.add_argument("--shots", default="1,5")
@@ -118,7 +126,10 @@ def main() -> None:
         table[shots] = []
         for number in range(first, last + 1):
             raster = args.folder / f"scene{number:02}.tif"
-            supports = [raster.with_name(f"{raster.stem}_support_k{shots}_s{s}.geojson") for s in args.seeds.split(",")]
+            supports = [
+                raster.with_name(f"{raster.stem}_support_k{shots}_s{s}.geojson")
+                for s in args.seeds.split(",")
+            ]
             labels = raster.with_name(f"{raster.stem}_labels.tif")
             scores = [score_scene(raster, support, labels, runner, args.scale) for support in supports]
             table[shots].append(np.mean(scores, axis=0).tolist())
@@ -127,7 +138,9 @@ def main() -> None:
         args.json.write_text(json.dumps(table))
     both = np.mean([np.array(rows) for rows in table.values()], axis=0)
     for number, (weights, crf) in enumerate(settings()):
-        means = "  ".join(f"k={shots} {np.array(rows)[:, number].mean():.4f}" for shots, rows in table.items())
+        means = "  ".join(
+            f"k={shots} {np.array(rows)[:, number].mean():.4f}" for shots, rows in table.items()
+        )
         print(f"{means}  T {weights.temperature:g} spectral {weights.spectral:g}  {crf or 'no CRF'}")
     for shots, rows in table.items():
         held, picks = [], []
@@ -135,7 +148,9 @@ def main() -> None:
             pick = int(np.delete(both, scene, axis=0).mean(axis=0).argmax())
             held.append(np.array(rows)[scene, pick])
             picks.append(pick)
-        print(f"leave one scene out, k={shots}: mean IoU {np.mean(held):.4f}, settings chosen {sorted(set(picks))}")
+        print(
+            f"leave one scene out, k={shots}: mean IoU {np.mean(held):.4f}, settings chosen {sorted(set(picks))}"
+        )
 
 
 if __name__ == "__main__":
