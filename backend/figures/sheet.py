@@ -22,6 +22,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 from matplotlib.textpath import TextToPath
 from numpy.typing import NDArray
+from shapely import box
 from shapely.geometry.base import BaseGeometry
 
 from ..rasters.label_map import write_error
@@ -117,7 +118,7 @@ def draw_comparison(comparison: Comparison, output: Path) -> None:
         if position == 0:
             _draw_support(axes, comparison)
             if comparison.pixel_size is not None:
-                _draw_scale_bar(figure, left, bottom, sheet.panel_width, width * comparison.pixel_size)
+                _draw_scale_bar(figure, sheet, (left, bottom), comparison)
         if heading == "Confidence":
             _draw_color_bar(figure, left, bottom, sheet.panel_width)
     _draw_title(figure, sheet, comparison)
@@ -187,11 +188,29 @@ def _draw_support(axes: Axes, comparison: Comparison) -> None:
         )
 
 
-def _draw_scale_bar(figure: Figure, left: float, bottom: float, width: float, metres: float) -> None:
+def _draw_scale_bar(
+    figure: Figure, sheet: _Sheet, corner: tuple[float, float], comparison: Comparison
+) -> None:
+    """Draw it in the first corner, from the lower left one on, where it hides no polygon."""
+    assert comparison.pixel_size is not None
+    height, pixels = comparison.labels.shape
+    metres, width = pixels * comparison.pixel_size, sheet.panel_width
     length = round_length(metres * min(0.25, max(width - 0.5, 0.1) / width))
     long = width * length / metres
-    _plate(figure, left + 0.1, bottom + 0.1, max(long, 0.45) + 0.2, 0.38)
-    middle = left + 0.2 + max(long, 0.45) / 2
+    plate = max(long, 0.45) + 0.2
+    reach, deep = (plate + 0.1) / width * pixels, 0.48 / sheet.panel_height * height
+    right, low = pixels - reach, height - deep
+    corners = [(0.0, low), (right, low), (0.0, 0.0), (right, 0.0)]
+    free = [
+        (x, y)
+        for x, y in corners
+        if not any(polygon.intersects(box(x, y, x + reach, y + deep)) for _, polygon in comparison.support)
+    ]
+    x, y = (free or corners)[0]
+    left = corner[0] + (width - plate - 0.1 if x > 0 else 0.1)
+    bottom = corner[1] + (0.0 if y > 0 else sheet.panel_height - 0.58)
+    middle = left + plate / 2
+    _plate(figure, left, bottom + 0.1, plate, 0.38)
     _box(figure, middle - long / 2, bottom + 0.18, long, 0.045, facecolor=_TEXT)
     name = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     _text(figure, middle, bottom + 0.275, name, 8.5, ha="center")
