@@ -104,7 +104,7 @@ def _assert_support_is_pure(paths: SamplePaths) -> dict[int, int]:
             inside = geometry_mask([polygon], truth.shape, labels.transform, invert=True)
             assert inside.any()
             assert (truth[inside] == class_id).mean() >= 0.95, name
-            assert name == SampleClass(class_id).name.lower()
+            assert name == SampleClass(class_id).title
             counts[int(class_id)] = counts.get(int(class_id), 0) + 1
     return counts
 
