@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -53,12 +55,16 @@ def protolabel(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    # A program without a terminal may have closed them.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems ask so; the same as Ctrl-C
     code = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if code:
-        # At once: threads that are still in the middle of a tile have nothing left to say.
-        os._exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    # At once: everything is closed, and threads in the middle of a tile have nothing left to say.
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -22,12 +22,10 @@ from .encoders.runner import EncoderRunner, choose_device
 from .heads.prototype import PrototypeHead
 from .heads.spectral import SpectralModel
 from .heads.support import SupportFeatures
-from .outputs import LabelOutputs
+from .outputs import LabelOutputs, check_outputs, support_files
 from .progress import CancelToken, ProgressCallback, Say
 from .rasters.extent import Extent
 from .rasters.grid import FeatureGrid
-from .rasters.label_map import check_output
-from .rasters.polygonize import EXTENSIONS, polygonize
 from .rasters.source import RasterSource
 from .rasters.support import ClassInfo, SupportSet, read_support
 from .refine.blocks import ScoreWeights
@@ -131,10 +129,9 @@ def label_raster(
     output = Path(output)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
-        check_outputs(
-            output, options, raster, str(support).split("|")[0]
-        )  # a layer may be named behind a bar
         source = stack.enter_context(RasterSource(raster, options.bands))
+        inputs = [*source.files, *support_files(str(support))]
+        check_outputs(output, options.confidence, options.vector, inputs)
         polygons = read_support(support, source, options.class_field, options.name_field)
         for warning in polygons.warnings:
             say(warning)
@@ -171,25 +168,9 @@ def label_raster(
             writer.write(labels, place)
         cancel.check()
         stream.report("writing")
-        writer.finish()
-        if options.vector:
-            stream.report("polygons")
-            polygonize(output, options.vector, polygons.classes)
+        writer.finish(options.vector)
     seconds = time.monotonic() - started
     return LabelResult(output, polygons.classes, writer.counts, scale, model.name, seconds)
-
-
-def check_outputs(output: Path, options: LabelOptions, *inputs: str | Path) -> None:
-    """Check every output before the work starts, against the inputs and against each other.
-
-    Raises:
-        OutputError: When one cannot be written.
-    """
-    check_output(output, *inputs)
-    if options.confidence:
-        check_output(options.confidence, *inputs, output)
-    if options.vector:
-        check_output(options.vector, *inputs, output, extensions=EXTENSIONS)
 
 
 def feature_grid(window: Window, scale: Scale, runner: EncoderRunner, options: LabelOptions) -> FeatureGrid:

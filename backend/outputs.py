@@ -11,14 +11,16 @@ import numpy as np
 from rasterio.windows import Window
 from rasterio.windows import transform as window_transform
 
-from .rasters.label_map import RasterWriter, category_names, class_tags, label_dtype
+from .errors import OutputError
+from .rasters.label_map import RasterWriter, category_names, check_output, class_tags, label_dtype
 from .rasters.palette import colors_for
+from .rasters.polygonize import EXTENSIONS, polygonize
 from .rasters.qml import write_confidence_qml, write_qml
 from .rasters.source import RasterSource
 from .rasters.support import ClassInfo
 from .refine.blocks import BlockLabels
 
-CONFIDENCE_BANDS = ("probability of the label, percent", "lead over the second class, percent")
+CONFIDENCE_BANDS = ("probability of the label before refinement, percent", "its lead, percent")
 
 
 class LabelOutputs:
@@ -107,10 +109,63 @@ class LabelOutputs:
             self._confidence.write(np.stack([block.confidence, block.margin]), row, col)
         self._counts += np.bincount(block.index[block.index >= 0], minlength=len(self._counts))
 
-    def finish(self) -> None:
-        """Put the files in their places, each with its style."""
-        self._labels.finish()
-        write_qml(self._labels.path.with_suffix(".qml"), self._classes, self._colors)
+    def finish(self, vector: Path | None = None) -> None:
+        """Make every output whole before the first one is put in its place.
+
+        Args:
+            vector: Where polygons of the label map go, or None.
+        """
+        whole = self._labels.prepare()
         if self._confidence is not None:
-            self._confidence.finish()
-            write_confidence_qml(self._confidence.path.with_suffix(".qml"))
+            self._confidence.prepare()
+        if vector is not None:
+            polygonize(whole, vector, self._classes)
+        write_qml(style_path(self._labels.path), self._classes, self._colors)
+        self._labels.commit()
+        if self._confidence is not None:
+            write_confidence_qml(style_path(self._confidence.path))
+            self._confidence.commit()
+
+
+def style_path(raster: Path) -> Path:
+    """Where QGIS looks for the style of a raster."""
+    return raster.with_suffix(".qml")
+
+
+def check_outputs(labels: Path, confidence: Path | None, vector: Path | None, inputs: Sequence[Path]) -> None:
+    """Check every output before the work starts, against the inputs and against each other.
+
+    Args:
+        labels: The label map.
+        confidence: The confidence raster, or None.
+        vector: The polygons, or None.
+        inputs: Every file that the raster and the support are read from.
+
+    Raises:
+        OutputError: When one cannot be written.
+    """
+    check_output(labels, *inputs)
+    if confidence is not None:
+        if style_path(confidence) == style_path(labels):
+            raise OutputError(
+                f"The confidence raster {confidence} and the label map {labels} would share one style; "
+                "give it another name."
+            )
+        check_output(confidence, *inputs)
+    if vector is not None:
+        check_output(vector, *inputs, extensions=EXTENSIONS)
+    for raster in filter(None, (labels, confidence)):
+        if style_path(raster).is_dir():
+            raise OutputError(
+                f"The style {style_path(raster)} is a folder; choose another name for {raster}."
+            )
+
+
+def support_files(support: str) -> list[Path]:
+    """Every file that belongs to a support layer: a shapefile has many, and may be named by its folder."""
+    named = Path(support.split("|")[0])  # a layer may be named behind a bar
+    if named.is_dir():
+        return [named, *named.iterdir()]
+    if named.suffix.lower() in (".shp", ".dbf", ".shx"):
+        return [named, *(named.with_suffix(ending) for ending in (".shp", ".dbf", ".shx"))]
+    return [named]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from .errors import Cancelled
 
-Stage = Literal["support", "labels", "writing", "polygons"]
+Stage = Literal["support", "labels", "writing"]
 
 
 @dataclass(frozen=True)

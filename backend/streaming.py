@@ -136,6 +136,7 @@ class TileStream:
             margin: Pixels around each block that its refinement sees.
         """
         self._total = self._done + sum(tile not in self._store for tile in grid.tiles())
+        self.report("labels")
         context = Window(grid.left, grid.top, grid.width, grid.height)
         strip = ScoreStrip(grid, head.classes)
         queue = deque(split(window, _BLOCK))

@@ -140,11 +140,16 @@ class SupportPooling:
         support = self._support
         samples = [sample_polygon(self._source, support, index) for index in range(len(support.polygons))]
         used = [i for i, sample in enumerate(samples) if sample.shape[1] and self._areas[i] > 0]
+        if not used:
+            raise SupportError(
+                f"No support polygon covers a valid pixel of {self._source.path}, which is nodata there; check the "
+                "raster's nodata value and mask, or draw where it has data."
+            )
         for label, info in enumerate(support.classes):
             if not any(support.labels[i] == label for i in used):
                 raise SupportError(
-                    f"No polygon of the class {info.name} covers a valid pixel of its own; draw one where the raster "
-                    "has data and no other class overlaps it."
+                    f"No polygon of the class {info.name!r} covers a valid pixel of {self._source.path} of its own; "
+                    "draw one where the raster has data and no other class overlaps it."
                 )
         if len(used) < len(samples):
             say(f"{len(samples) - len(used)} polygons cover no valid pixel of their own and were left out.")

@@ -13,6 +13,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(raster: str, bands: str | None, as_json: bool) -> None:
     """Print what the tool understands of RASTER: size, bands, system, nodata, stretch, scale."""
+    import rasterio
     from rich.console import Console
     from rich.table import Table
 
@@ -22,9 +23,10 @@ def command(raster: str, bands: str | None, as_json: bool) -> None:
     from .label import parse_numbers
 
     chosen = parse_numbers(bands)
-    facts = describe(raster, chosen)
-    with RasterSource(raster, chosen) as source:
-        scale = choose_scale(source.pixel_size, [])
+    with rasterio.Env():  # else GDAL prints its own warnings
+        facts = describe(raster, chosen)
+        with RasterSource(raster, chosen) as source:
+            scale = choose_scale(source.pixel_size, [])
     facts["scale"] = f"{scale.factor:g} ({scale.reason}); small support polygons can make it larger"
     if as_json:
         click.echo(json.dumps(facts))
@@ -32,4 +34,4 @@ def command(raster: str, bands: str | None, as_json: bool) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in facts.items():
         table.add_row(name, value)
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import click
 
@@ -64,12 +63,11 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 def command(raster: str, support: str, output: Path, json_progress: bool, **options: object) -> None:
     """Label RASTER from the polygons in SUPPORT and write the label map OUTPUT (.tif)."""
     # Torch takes seconds to import; the arguments are checked by now.
-    from ..labeling import HeadName, LabelOptions, label_raster
+    from ..labeling import LabelOptions, label_raster
     from ..rasters.extent import Extent
     from ..refine.densecrf import CrfParameters
     from .reporting import reporter
 
-    assert options["head"] in get_args(HeadName)
     extent, crf = options.pop("extent"), options.pop("crf")
     chosen = LabelOptions(
         extent=Extent.parse(str(extent)) if extent else None,

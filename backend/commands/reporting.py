@@ -21,7 +21,6 @@ _STAGES = {
     "support": "Support",
     "labels": "Labels",
     "writing": "Writing",
-    "polygons": "Polygons",
 }
 
 
@@ -44,13 +43,13 @@ def reporter(json_lines: bool) -> Iterator[Reporter]:
     if json_lines:
         yield JsonReporter()
         return
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     bar = Bar(
-        TextColumn("{task.description:<8}"),
+        TextColumn("{task.description:<8}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),
-        TextColumn("tiles  {task.fields[rate]}  {task.fields[left]}"),
+        TextColumn("tiles  {task.fields[rate]}  {task.fields[left]}", markup=False),
         console=console,
     )
     with bar:

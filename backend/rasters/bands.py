@@ -99,6 +99,9 @@ def _given(src: DatasetReader, wanted: tuple[int, ...]) -> BandMapping:
             f"The raster {src.name} has no band {missing[0]}; choose from the bands 1 to {src.count}."
         )
     if len(wanted) == 2:
-        raise RasterError("Give one band (grey), or three bands for red, green and blue and then any others.")
+        raise RasterError(
+            f"Two bands of {src.name} are no picture; give one (grey), or three for red, green and blue and then "
+            "any others."
+        )
     composite = wanted[:3] if len(wanted) >= 3 else wanted * 3
     return BandMapping((composite[0], composite[1], composite[2]), wanted[3:])

@@ -66,6 +66,10 @@ class Extent:
         ys = self.ymin + (self.ymax - self.ymin) * np.concatenate([0 * side, 0 * side + 1, side, side])
         points = np.stack([xs, ys], axis=1)
         target = proj_system(source.crs)
+        if self.crs and target is None:
+            raise ProtolabelError(
+                f"The raster {source.path} has no coordinate system; give the extent in its own coordinates."
+            )
         if self.crs and target is not None:
             try:
                 system = pyproj.CRS.from_user_input(self.crs)

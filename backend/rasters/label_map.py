@@ -24,6 +24,7 @@ from rasterio.windows import Window
 
 from ..errors import OutputError
 from .palette import Color, hex_color
+from .parts import part_path, sweep_parts
 from .qml import add_category_names
 from .support import ClassInfo
 
@@ -73,7 +74,7 @@ def check_output(path: str | Path, *inputs: str | Path, extensions: Sequence[str
         raise OutputError(f"The output {target} is a folder; give a file name.")
     for source in inputs:
         if _same_file(target, Path(source)):
-            raise OutputError(f"The output {target} would overwrite an input; choose another name.")
+            raise OutputError(f"The output {target} would overwrite the input {source}; choose another name.")
     folder = target.parent
     if not folder.is_dir():
         raise OutputError(f"The folder {folder} does not exist; create it or choose another one.")
@@ -130,11 +131,10 @@ class RasterWriter:
         """
         check_output(path)
         self.path = Path(path)
-        self._tiles = self.path.with_name(f".{self.path.name}.tiles.part")
-        self._part = self.path.with_name(f"{self.path.name}.part")
+        self._tiles, self._part = part_path(self.path, "tiles"), part_path(self.path, "whole")
         self._shape = (count, height, width)
         self._categories, self._resampling = categories, resampling
-        self._discard()  # what a run that was killed has left
+        self._guard(sweep_parts, self.path)
         raster = {"width": width, "height": height, "count": count, "dtype": dtype, "nodata": nodata}
         place = {"crs": crs, "transform": transform}
         layout = {"driver": "GTiff", "tiled": True, "blockxsize": _BLOCK, "blockysize": _BLOCK}
@@ -182,8 +182,33 @@ class RasterWriter:
         Raises:
             OutputError: When it could not be written whole; nothing is left of it then.
         """
+        self.prepare()
+        self.commit()
+
+    def prepare(self) -> Path:
+        """Make the output out of the blocks, beside its place, and check it; :meth:`commit` must follow.
+
+        Returns:
+            Where it lies until then.
+
+        Raises:
+            OutputError: When it could not be written whole; nothing is left of it then.
+        """
         try:
-            self._guard(self._finish)
+            self._guard(self._make)
+        except BaseException:
+            self.close()
+            raise
+        return self._part
+
+    def commit(self) -> None:
+        """Put the prepared output in its place.
+
+        Raises:
+            OutputError: When that is not permitted.
+        """
+        try:
+            self._guard(self._move)
         finally:
             self.close()
 
@@ -194,7 +219,7 @@ class RasterWriter:
                 self._dst.close()
         self._discard()
 
-    def _finish(self) -> None:
+    def _make(self) -> None:
         self._dst.close()
         _check_blocks(self._tiles)  # closing writes what is still in memory, and does not say when that fails
         packing = {
@@ -207,9 +232,11 @@ class RasterWriter:
         rasterio.shutil.copy(str(self._tiles), str(self._part), driver="COG", **packing, **overviews)
         _check_blocks(self._part)
         _check_pixels(self._tiles, self._part)
-        aux = _beside(self._part, ".aux.xml")
         if self._categories:
-            add_category_names(aux, self._categories)
+            add_category_names(_beside(self._part, ".aux.xml"), self._categories)
+
+    def _move(self) -> None:
+        aux = _beside(self._part, ".aux.xml")
         # Statistics, overviews or masks beside an earlier output do not fit the new one.
         stale = [_beside(self.path, ending) for ending in (".aux.xml", ".ovr", ".msk")]
         os.replace(self._part, self.path)

@@ -26,6 +26,7 @@ from rasterio.windows import Window
 
 from ..errors import RasterError
 from .label_map import check_output, write_error
+from .parts import part_path, sweep_parts
 from .support import ClassInfo
 
 _CHUNK = 20_000  # polygons that are converted and written at once
@@ -109,9 +110,9 @@ def polygonize(label_map: str | Path, output: str | Path, classes: Sequence[Clas
     check_output(target, label_map, extensions=EXTENSIONS)
     chosen = formats[target.suffix.lower()]
     # OGR writes several files for some formats: their own folder keeps them together until they are whole.
-    folder = target.with_name(f".{target.name}.part")
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = part_path(target, "polygons")
     try:
+        sweep_parts(target)
         folder.mkdir()
         count = _write(str(label_map), folder / target.name, chosen, {info.id: info.name for info in classes})
         for ending in chosen.stale:
@@ -145,6 +146,7 @@ def _write(label_map: str, part: Path, chosen: _Format, names: Mapping[int, str]
             values = [ids, texts, areas.of(polygons)]
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*crs.*was not provided")
+                warnings.simplefilter("ignore", RuntimeWarning)  # a shapefile cuts long names
                 wkb = shapely.to_wkb(polygons)
                 pyogrio.raw.write(part, wkb, values, columns, append=number > 0, **options)
             count += len(ids)

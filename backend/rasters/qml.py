@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from ..errors import OutputError
 from .palette import Color, hex_color
+from .parts import part_path
 from .support import ClassInfo
 
 # Viridis at equal steps: even to the eye, in grey print and for colour-blind eyes.
@@ -160,7 +161,7 @@ def _write(path: str | Path, renderer: ElementTree.Element) -> Path:
     ElementTree.indent(root)
     text = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
     text += ElementTree.tostring(root, encoding="unicode") + "\n"
-    part = target.with_name(target.name + ".part")
+    part = part_path(target, "style")
     try:
         try:
             part.write_bytes(text.encode())

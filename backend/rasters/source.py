@@ -108,6 +108,11 @@ class RasterSource:
         self._src.close()
 
     @property
+    def files(self) -> list[Path]:
+        """Every file that the raster is read from: sidecars, and the sources of a mosaic."""
+        return [Path(self.path), *(Path(name) for name in self._src.files)]
+
+    @property
     def dtypes(self) -> tuple[str, ...]:
         """Data type of each band in use."""
         return tuple(self._src.dtypes[band - 1] for band in self.bands.all)

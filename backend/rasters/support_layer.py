@@ -21,6 +21,7 @@ _UNREADABLE = (
     UnicodeError,
     ValueError,  # geometry types that pyogrio does not know
 )
+_SHOWN = 12  # fields in a message
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,12 @@ def _choose_layer(
     if not serving:
         if pyogrio.read_info(file, layer=polygonal[0], force_feature_count=True)["features"] == 0:
             raise SupportError(f"{path} holds no support polygon; draw some polygons for each class.")
-        known = ", ".join(dict.fromkeys(field for name in polygonal for field in fields[name]))
+        known = list(dict.fromkeys(field for name in polygonal for field in fields[name]))
+        shown = ", ".join(known[:_SHOWN]) + (
+            f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        )
         raise SupportError(
-            f"{path} has no field {class_field!r}; choose one of {known or 'none'} with --class-field."
+            f"{path} has no field {class_field!r}; choose one of {shown or 'none'} with --class-field."
         )
     notes = (
         (f"{path} has the layers {', '.join(serving)}; {serving[0]} is used.",) if len(serving) > 1 else ()
@@ -150,6 +154,8 @@ def _unreadable(path: str, file: str, error: Exception) -> SupportError:
     text = str(error).strip()
     # What pyogrio adds on drivers after ";" is for programmers.
     reason = text.splitlines()[0].partition(";")[0].rstrip(".") if text else type(error).__name__
+    if "locked" in reason:
+        return SupportError(f"{path} is locked by another program; save the edits there or close it.")
     return SupportError(
         f"The support file {path} cannot be read ({reason}); check that it is a whole file of polygons."
     )

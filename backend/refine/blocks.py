@@ -22,7 +22,9 @@ class ScoreWeights:
         temperature: Divides the encoder's scores (alpha times the cosine). Cosines of ImageNet features are
             close together and overconfident at alpha = 20; 4 was found by cross-validation over aerial
             scenes.
-        spectral: Multiplies the spectral log likelihood; neighbouring pixels are not independent evidence.
+        spectral: Multiplies the spectral log likelihood; neighbouring pixels are not independent evidence. It is
+            meant for three bands and more; one grey band alone tells too little to outvote the encoder, and
+            counts a third.
     """
 
     temperature: float = 4.0
@@ -57,8 +59,10 @@ class BlockLabels:
 
     Attributes:
         index: Class index, -1 where not valid.
-        confidence: Probability of that class, 0..100 percent, 255 where not valid.
-        margin: Its lead over the second class, 0..100 percent, 255 where not valid.
+        confidence: Probability of that class before the refinement, 0..100 percent, 255 where not valid: the
+            refinement makes neighbours agree, and would be sure of them where the scores are not.
+        margin: Its lead over the best other class, also before, 0..100 percent; 0 where the refinement chose a
+            class that was not the best; 255 where not valid.
     """
 
     index: NDArray[np.int32]
@@ -72,22 +76,25 @@ def label_block(
     """Interpolate the scores, add the spectral model, refine, and decide."""
     logits = np.matmul(np.matmul(block.vertical, block.scores), block.horizontal.T) / weights.temperature
     if spectral is not None:
-        logits += weights.spectral * spectral.log_likelihood(block.spectral)
-    probabilities = softmax(logits)
+        share = min(1.0, len(block.spectral) / 3)
+        logits += share * weights.spectral * spectral.log_likelihood(block.spectral)
+    probabilities = refined = softmax(logits)
     if crf is not None and block.valid.any():
         image = np.rint(block.spectral[: block.colors]).astype(np.uint8)
         # The width is meant for three bands; fewer bands differ by less.
         crf = replace(crf, color=crf.color * (block.colors / 3) ** 0.5)
-        probabilities = refine(probabilities, image, block.valid, crf)
-    probabilities = probabilities[:, block.inner[0], block.inner[1]]
-    valid = block.valid[block.inner]
-    index = probabilities.argmax(axis=0).astype(np.int32)
-    best = np.take_along_axis(probabilities, index[None], axis=0)[0]
-    rest = probabilities.copy()
-    np.put_along_axis(rest, index[None], -1.0, axis=0)
-    second = rest.max(axis=0)
+        refined = refine(probabilities, image, block.valid, crf)
+    rows, cols = block.inner
+    valid = block.valid[rows, cols]
+    index = refined[:, rows, cols].argmax(axis=0).astype(np.int32)
+    probabilities = probabilities[:, rows, cols]
+    own = np.take_along_axis(probabilities, index[None], axis=0)[0]
+    others = probabilities.copy()
+    np.put_along_axis(others, index[None], -1.0, axis=0)
     return BlockLabels(
-        np.where(valid, index, -1).astype(np.int32), _percent(best, valid), _percent(best - second, valid)
+        np.where(valid, index, -1).astype(np.int32),
+        _percent(own, valid),
+        _percent(own - others.max(axis=0), valid),
     )
 
 

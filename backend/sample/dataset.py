@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from pyogrio.errors import DataSourceError
 from pyogrio.raw import write as write_vector
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import RasterioError
 from shapely import to_wkb
 
+from backend.rasters.label_map import write_error
 from backend.sample.features import VOID, SampleClass
 from backend.sample.landscape import build_landscape
 from backend.sample.rendering import render
@@ -93,16 +97,31 @@ def write_sample(
 
     Returns:
         The paths of `orthophoto.tif`, `labels.tif` and `support.gpkg`. Existing files are replaced.
+
+    Raises:
+        OutputError: When the folder cannot be written to; nothing is left half-written.
     """
-    sample = generate_sample(width, height, seed, pixel_size)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = SamplePaths(folder / "orthophoto.tif", folder / "labels.tif", folder / "support.gpkg")
-    transform = Affine.translation(*_UPPER_LEFT) @ Affine.scale(pixel_size, -pixel_size)
-    _write_picture(paths.raster, sample.image, transform)
-    _write_labels(paths.labels, sample.truth, transform)
-    _write_support(paths.support, sample.support, transform)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Written aside first: the scene takes a while, and a folder that cannot be written to shows at once.
+        with tempfile.TemporaryDirectory(prefix=".sample-", dir=folder) as aside, rasterio.Env():
+            sample = generate_sample(width, height, seed, pixel_size)
+            transform = Affine.translation(*_UPPER_LEFT) @ Affine.scale(pixel_size, -pixel_size)
+            parts = _paths(Path(aside))
+            _write_picture(parts.raster, sample.image, transform)
+            _write_labels(parts.labels, sample.truth, transform)
+            _write_support(parts.support, sample.support, transform)
+            paths = _paths(folder)
+            for part, path in zip(astuple(parts), astuple(paths), strict=True):
+                part.replace(path)
+    except (OSError, RasterioError, DataSourceError) as error:
+        raise write_error(folder / "orthophoto.tif", error) from error
     return paths
+
+
+def _paths(folder: Path) -> SamplePaths:
+    return SamplePaths(folder / "orthophoto.tif", folder / "labels.tif", folder / "support.gpkg")
 
 
 def _profile(shape: tuple[int, ...], transform: Affine) -> dict[str, object]:
@@ -141,7 +160,6 @@ def _write_labels(path: Path, truth: NDArray[np.uint8], transform: Affine) -> No
 
 def _write_support(path: Path, support: tuple[SupportPolygon, ...], transform: Affine) -> None:
     """Writes the support polygons as a GeoPackage layer `support`."""
-    path.unlink(missing_ok=True)
     shapes = np.array([to_wkb(to_map(polygon.shape, transform)) for polygon in support], dtype=object)
     write_vector(
         path,

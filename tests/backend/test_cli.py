@@ -85,6 +85,17 @@ class TestLabel:
         assert (tmp_path / "p.geojson").exists()
         assert "Wrote" in capsys.readouterr().err
 
+    def test_names_are_not_markup(
+        self, make_raster, make_support, two_halves, random_model, tmp_path, capsys
+    ) -> None:
+        rows = [(3, "[/red] :smile:", TWO[0][2]), (7, "[bold]b", box(40, 30, 150, 90))]  # they overlap
+        inputs = make_raster(two_halves), make_support(rows)
+        assert label(inputs, tmp_path / "a [x].tif", random_model) == 0
+        told = capsys.readouterr().err
+        assert "[/red] :smile: " in told
+        assert "[bold]b" in told
+        assert "a [x].tif" in told
+
     def test_inspect(self, inputs, capsys) -> None:
         assert run(["inspect", str(inputs[0]), "--json"]) == 0
         facts = json.loads(capsys.readouterr().out)
@@ -193,7 +204,12 @@ class TestBadInput:
         assert label(inputs, tmp_path / "file" / "labels.tif", random_model) == 2
         assert "file" in one_sentence(capsys)
 
-    def test_support_without_polygons_in_wrong_arguments(self, capsys) -> None:
+    def test_closed_streams(self) -> None:
+        """As a daemon or a launcher without a terminal starts it."""
+        command = f"{sys.executable} -m backend models >&- 2>&-"
+        assert subprocess.run(["sh", "-c", command], cwd=ROOT, check=False).returncode == 0
+
+    def test_wrong_arguments(self, capsys) -> None:
         assert run(["label", "only-one"]) == 2
         assert "Missing argument" in capsys.readouterr().err
         assert run(["label", "a", "b", "c.tif", "--head", "none"]) == 2
@@ -237,8 +253,11 @@ class TestDisk:
 
 class TestInterrupt:
     @pytest.mark.slow
-    @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process group")
-    def test_ctrl_c_leaves_only_a_message(self, make_raster, make_support, random_model, tmp_path) -> None:
+    @pytest.mark.skipif(os.name == "nt", reason="sends signals to a process group")
+    @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+    def test_signals_leave_only_a_message(
+        self, signal_number, make_raster, make_support, random_model, tmp_path
+    ) -> None:
         rng = np.random.default_rng(0)
         image = rng.integers(0, 256, (3, 2500, 2500)).astype(np.uint8)
         raster, support = make_raster(image), make_support(TWO)
@@ -267,7 +286,7 @@ class TestInterrupt:
                 break
         assert any(path.name.endswith(".part") for path in tmp_path.iterdir())
         started = time.monotonic()
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
+        os.killpg(process.pid, signal_number)  # as a terminal does: every process of the group
         _, err = process.communicate(timeout=30)
         assert time.monotonic() - started < 15
         assert process.returncode == 130

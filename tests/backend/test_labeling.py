@@ -11,6 +11,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import rasterio.shutil
 import shapely
 from numpy.typing import NDArray
 from rasterio.transform import Affine
@@ -106,7 +107,8 @@ class TestResult:
         )
         assert (labels[:30] == 255).all()
         assert ((confidence == 255) == (labels == 255)).all()
-        assert (confidence[labels != 255] >= 50).all()
+        assert (confidence[labels != 255] <= 100).all()
+        assert (confidence[labels != 255] > 50).mean() > 0.95
         assert (margin[labels != 255] <= 100).all()
         frame = pyogrio.raw.read(tmp_path / "poly.gpkg")
         assert set(frame[3][list(frame[0]["fields"]).index("class_name")]) == {"green", "blue"}
@@ -470,3 +472,54 @@ class TestStopping:
             label_raster(
                 make_raster(two_halves), make_support(two_polygons()), tmp_path / "labels.tif", chosen
             )
+
+    def test_mosaic_is_not_written_over(
+        self, make_raster, make_support, two_halves, options, tmp_path
+    ) -> None:
+        raster, support = make_raster(two_halves), make_support(two_polygons())
+        rasterio.shutil.copy(raster, tmp_path / "mosaic.vrt", driver="VRT")
+        before = raster.read_bytes()
+        with pytest.raises(OutputError, match="overwrite"):
+            label_raster(tmp_path / "mosaic.vrt", support, raster, options)
+        assert raster.read_bytes() == before
+
+    @pytest.mark.parametrize("named", ["drawn", "drawn/s.dbf", "drawn/s.shp"])
+    def test_shapefile_is_not_written_over(
+        self, make_raster, make_support, two_halves, options, tmp_path, named
+    ) -> None:
+        (tmp_path / "drawn").mkdir()
+        support = make_support(two_polygons(), name="drawn/s.shp")
+        before = support.read_bytes()
+        chosen = dataclasses.replace(options, vector=support)
+        with pytest.raises(OutputError, match="overwrite"):
+            label_raster(make_raster(two_halves), tmp_path / named, tmp_path / "labels.tif", chosen)
+        assert support.read_bytes() == before
+
+    def test_style_is_not_shared(self, make_raster, make_support, two_halves, options, tmp_path) -> None:
+        chosen = dataclasses.replace(options, confidence=tmp_path / "labels.tiff")
+        with pytest.raises(OutputError, match="style"):
+            label_raster(
+                make_raster(two_halves), make_support(two_polygons()), tmp_path / "labels.tif", chosen
+            )
+
+    def test_failure_of_the_last_output_leaves_none(
+        self, make_raster, make_support, two_halves, options, tmp_path, monkeypatch
+    ) -> None:
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("backend.outputs.polygonize", interrupted)
+        chosen = dataclasses.replace(options, vector=tmp_path / "p.gpkg", confidence=tmp_path / "c.tif")
+        raster, support = make_raster(two_halves), make_support(two_polygons())
+        with pytest.raises(KeyboardInterrupt):
+            label_raster(raster, support, tmp_path / "labels.tif", chosen)
+        assert {path.name for path in tmp_path.iterdir()} == {"raster.tif", "support.gpkg"}
+
+    def test_extent_with_a_system_needs_one_in_the_raster(
+        self, make_raster, make_support, two_halves, options, tmp_path
+    ) -> None:
+        raster = make_raster(two_halves, crs=None, transform=Affine.identity())
+        support = make_support(two_polygons(), transform=Affine.identity(), crs=None, name="s.geojson")
+        chosen = dataclasses.replace(options, extent=Extent(8.0, 49.0, 9.0, 50.0, "EPSG:4326"))
+        with pytest.raises(ProtolabelError, match="no coordinate system"):
+            label_raster(raster, support, tmp_path / "labels.tif", chosen)

@@ -210,10 +210,14 @@ def _break_the_copy(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
 
 
 def test_leftovers_of_a_killed_run_do_not_matter(tmp_path: Path) -> None:
-    (tmp_path / "a.tif.part").write_bytes(b"half")
-    (tmp_path / ".a.tif.tiles.part").write_bytes(b"half")
+    gone = 2**22 + 1  # above the largest process number of any common system
+    (tmp_path / f".a.tif.{gone}.tiles.part").write_bytes(b"half")
+    (tmp_path / f".a.tif.{gone}.whole.part.aux.xml").write_bytes(b"half")
+    alive = tmp_path / f".a.tif.{os.getppid()}.tiles.part"
+    alive.write_bytes(b"of another run")
     _write(tmp_path / "a.tif", _pixels(60, 70))
-    assert [file.name for file in tmp_path.iterdir()] == ["a.tif"]
+    assert {file.name for file in tmp_path.iterdir()} == {"a.tif", alive.name}
+    assert alive.read_bytes() == b"of another run"
 
 
 def test_block_outside_is_a_mistake(tmp_path: Path) -> None:
@@ -235,9 +239,9 @@ def test_outputs_that_cannot_be(tmp_path: Path) -> None:
         tmp_path / "folder.tif": "is a folder",
         tmp_path / "a.png": r"use \.tif\.",
         tmp_path / "a": r"use \.tif\.",
-        source: "overwrite an input",
-        tmp_path / "link.tif": "overwrite an input",
-        tmp_path / "." / "in.tif": "overwrite an input",
+        source: "overwrite the input",
+        tmp_path / "link.tif": "overwrite the input",
+        tmp_path / "." / "in.tif": "overwrite the input",
     }
     for path, message in cases.items():
         with pytest.raises(OutputError, match=message):
