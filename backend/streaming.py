@@ -50,9 +50,10 @@ class TileStream:
 
     def close(self) -> None:
         """End threads and processes and remove temporary files."""
-        self._threads.shutdown(cancel_futures=True)
+        # The processes first: they may be long in a block, and nobody waits for it any more.
         if self._processes is not None:
             self._processes.shutdown(kill_workers=True)
+        self._threads.shutdown(cancel_futures=True)
         self._store.close()
         torch.set_num_threads(self._torch_threads)  # the encoder's threads have changed it for everybody
 

@@ -1,0 +1,1 @@
+"""Finds a Python, makes the backend's environment and talks to the worker; knows neither Qt nor QGIS."""
