@@ -110,7 +110,8 @@ def test_window_of_a_rotated_raster(make_raster: MakeRaster) -> None:
 def test_window_in_pixels(make_raster: MakeRaster) -> None:
     plain = RasterSource(make_raster(np.ones((60, 80), np.uint8), crs=None, transform=Affine.identity()))
     assert Extent(10, 20, 30, 50).window(plain) == Window(10, 20, 20, 30)
-    assert Extent(10, 20, 30, 50, "EPSG:4326").window(plain) == Window(10, 20, 20, 30)
+    with pytest.raises(ProtolabelError, match="no coordinate system"):
+        Extent(10, 20, 30, 50, "EPSG:4326").window(plain)
     # As QGIS shows it, with the rows at negative y.
     assert Extent(10, -50, 30, -20).window(plain) == Window(10, 20, 20, 30)
     assert Extent(-5, -70, 100, 30).window(plain) == Window(0, 0, 80, 60)

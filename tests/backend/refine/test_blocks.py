@@ -94,7 +94,12 @@ def test_ranges(crf: CrfParameters | None) -> None:
     assert labels.confidence.dtype == labels.margin.dtype == np.uint8
     assert labels.index.shape == labels.confidence.shape == labels.margin.shape == (HEIGHT, WIDTH)
     assert set(np.unique(labels.index[block.valid])) <= set(range(CLASSES))
-    assert labels.confidence[block.valid].min() >= 100 / CLASSES - 1
+    plain = label_block(block, _spectral(), WEIGHTS, None)
+    same = block.valid & (labels.index == plain.index)
+    assert plain.confidence[block.valid].min() >= 100 / CLASSES - 1
+    # The refinement decides, but is not asked how sure it is.
+    assert (labels.confidence[same] == plain.confidence[same]).all()
+    assert (labels.margin[block.valid & ~same] == 0).all()
     assert labels.confidence[block.valid].max() <= 100
     assert (labels.margin <= labels.confidence)[block.valid].all()
     assert (labels.index[~block.valid] == -1).all()
