@@ -122,5 +122,5 @@ def test_given_bands_must_exist(make_raster: MakeRaster, wanted: tuple[int, ...]
 
 
 def test_two_given_bands_are_unclear(make_raster: MakeRaster) -> None:
-    with pytest.raises(RasterError, match="Two bands of .* are no picture"):
+    with pytest.raises(RasterError, match=r"Two bands of .* are no picture"):
         _choose(make_raster, 4, (1, 2))
