@@ -115,26 +115,30 @@ class TestBadInput:
         yield
         assert list(self.folder.iterdir()) == []
 
-    def fails(self, inputs, model, capsys, *more: str, says: tuple[str, ...]) -> None:
+    def check_fails(self, inputs, model, capsys, *more: str, says: tuple[str, ...]) -> None:
         assert label(inputs, self.folder / "labels.tif", model, *more) == 2
         message = one_sentence(capsys)
         for part in says:
             assert part in message, message
 
     def test_missing_raster(self, inputs, random_model, capsys) -> None:
-        self.fails((Path("gone.tif"), inputs[1]), random_model, capsys, says=("gone.tif", "does not exist"))
+        self.check_fails(
+            (Path("gone.tif"), inputs[1]), random_model, capsys, says=("gone.tif", "does not exist")
+        )
 
     def test_corrupt_raster(self, inputs, random_model, capsys, tmp_path) -> None:
         data = inputs[0].read_bytes()
         (tmp_path / "cut.tif").write_bytes(data[: len(data) // 2])
-        self.fails((tmp_path / "cut.tif", inputs[1]), random_model, capsys, says=("cut.tif", "check"))
+        self.check_fails((tmp_path / "cut.tif", inputs[1]), random_model, capsys, says=("cut.tif", "check"))
         (tmp_path / "noise.tif").write_bytes(b"II*\0" + bytes(range(256)) * 20)
-        self.fails((tmp_path / "noise.tif", inputs[1]), random_model, capsys, says=("noise.tif",))
+        self.check_fails((tmp_path / "noise.tif", inputs[1]), random_model, capsys, says=("noise.tif",))
 
     def test_missing_or_corrupt_support(self, inputs, random_model, capsys, tmp_path) -> None:
-        self.fails((inputs[0], Path("gone.gpkg")), random_model, capsys, says=("gone.gpkg", "does not exist"))
+        self.check_fails(
+            (inputs[0], Path("gone.gpkg")), random_model, capsys, says=("gone.gpkg", "does not exist")
+        )
         (tmp_path / "noise.gpkg").write_bytes(b"SQLite format 3\0" + b"\1" * 3000)
-        self.fails((inputs[0], tmp_path / "noise.gpkg"), random_model, capsys, says=("noise.gpkg",))
+        self.check_fails((inputs[0], tmp_path / "noise.gpkg"), random_model, capsys, says=("noise.gpkg",))
 
     def test_geometry(self, inputs, make_support, random_model, capsys) -> None:
         for name, shape in (
@@ -142,16 +146,16 @@ class TestBadInput:
             ("bow", shapely.Polygon([(0, 0), (9, 9), (9, 0), (0, 9)])),
         ):
             support = make_support([*TWO, (9, "odd", shape)], name=f"{name}.gpkg")
-            self.fails((inputs[0], support), random_model, capsys, says=(f"{name}.gpkg", "eature 3"))
+            self.check_fails((inputs[0], support), random_model, capsys, says=(f"{name}.gpkg", "eature 3"))
 
     def test_no_polygon_inside(self, inputs, make_support, random_model, capsys) -> None:
         support = make_support(
             [(1, "a", box(900, 900, 950, 950)), (2, "b", box(990, 900, 999, 950))], name="far.gpkg"
         )
-        self.fails((inputs[0], support), random_model, capsys, says=("far.gpkg", "inside"))
+        self.check_fails((inputs[0], support), random_model, capsys, says=("far.gpkg", "inside"))
 
     def test_one_class_only(self, inputs, make_support, random_model, capsys) -> None:
-        self.fails(
+        self.check_fails(
             (inputs[0], make_support(TWO[:1], name="one.gpkg")),
             random_model,
             capsys,
@@ -159,7 +163,7 @@ class TestBadInput:
         )
 
     def test_no_class_field(self, inputs, random_model, capsys) -> None:
-        self.fails(
+        self.check_fails(
             inputs, random_model, capsys, "--class-field", "kind", says=("kind", "class_id", "--class-field")
         )
 
@@ -167,29 +171,31 @@ class TestBadInput:
         rows = [
             (i, "x", box(i % 160, i // 160 % 120, i % 160 + 1, i // 160 % 120 + 1)) for i in range(65_001)
         ]
-        self.fails(
+        self.check_fails(
             (inputs[0], make_support(rows, name="many.gpkg")), random_model, capsys, says=("many.gpkg", "65")
         )
 
     def test_unknown_model(self, inputs, random_model, capsys) -> None:
-        self.fails(inputs, Path("no-such-model"), capsys, says=("no-such-model", "safetensors"))
-        self.fails(inputs, Path("no-such-file.safetensors"), capsys, says=("no-such-file", "check the path"))
+        self.check_fails(inputs, Path("no-such-model"), capsys, says=("no-such-model", "safetensors"))
+        self.check_fails(
+            inputs, Path("no-such-file.safetensors"), capsys, says=("no-such-file", "check the path")
+        )
 
     def test_damaged_checkpoint(self, inputs, random_model, capsys, tmp_path) -> None:
         data = random_model.read_bytes()
         (tmp_path / "cut.safetensors").write_bytes(data[: len(data) // 2])
-        self.fails(inputs, tmp_path / "cut.safetensors", capsys, says=("cut.safetensors", "damaged"))
+        self.check_fails(inputs, tmp_path / "cut.safetensors", capsys, says=("cut.safetensors", "damaged"))
 
     def test_cuda_absent(self, inputs, random_model, capsys, monkeypatch) -> None:
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-        self.fails(inputs, random_model, capsys, "--device", "cuda", says=("CUDA", "--device cpu"))
-        self.fails(inputs, random_model, capsys, "--device", "toaster", says=("toaster",))
+        self.check_fails(inputs, random_model, capsys, "--device", "cuda", says=("CUDA", "--device cpu"))
+        self.check_fails(inputs, random_model, capsys, "--device", "toaster", says=("toaster",))
 
     def test_bands_scale_extent(self, inputs, random_model, capsys) -> None:
-        self.fails(inputs, random_model, capsys, "--bands", "1,2,9", says=("band 9",))
-        self.fails(inputs, random_model, capsys, "--scale", "99", says=("99",))
-        self.fails(inputs, random_model, capsys, "--extent", "1,2,3", says=("extent",))
-        self.fails(inputs, random_model, capsys, "--extent", "1,2,3,4", says=("outside",))
+        self.check_fails(inputs, random_model, capsys, "--bands", "1,2,9", says=("band 9",))
+        self.check_fails(inputs, random_model, capsys, "--scale", "99", says=("99",))
+        self.check_fails(inputs, random_model, capsys, "--extent", "1,2,3", says=("extent",))
+        self.check_fails(inputs, random_model, capsys, "--extent", "1,2,3,4", says=("outside",))
 
     def test_same_input_and_output(self, inputs, random_model, capsys) -> None:
         before = inputs[0].read_bytes()
