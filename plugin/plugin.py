@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parent.parent
 _ICON = _ROOT / "resources" / "icons" / "protolabel.svg"
-_COMMAND = "python -m backend label orthophoto.tif support.gpkg labels.tif"
+_COMMAND = ".venv/bin/python -m backend label orthophoto.tif support.gpkg labels.tif"
 
 
 def tr(text: str) -> str:

@@ -280,7 +280,8 @@ class TestRequests:
     def test_sigint_is_for_the_parent(self, worker) -> None:
         worker.process.send_signal(signal.SIGINT)
         worker.send(Ping(1))
-        worker.expect(Result, 1)
+        assert worker.expect(Result, 1).value == {"running": None, "waiting": []}
+        assert worker.process.poll() is None
 
     def test_nothing_listens(self, worker) -> None:
         process = psutil.Process(worker.process.pid)

@@ -363,7 +363,9 @@ def test_close_ends_everything_within_three_seconds(connect, modules, script):
 
 
 def test_close_before_any_request_does_nothing(connect):
-    connect(ECHO).close()
+    client = connect(ECHO)
+    client.close()
+    assert client.pid is None
 
 
 def test_stdout_of_the_worker_is_not_waited_for_by_a_slow_caller(connect, modules):
