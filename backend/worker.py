@@ -39,10 +39,11 @@ from .protocol import (
     Reply,
     Request,
     Result,
+    Task,
     decode_request,
     encode,
 )
-from .tasks import Task, answer, remove_parts
+from .tasks.answer import TaskRunner, remove_parts
 
 _CHUNK = 1 << 16  # bytes
 _MOST_LINES = 16  # read ahead; with the limit of a line it bounds the memory
@@ -109,9 +110,10 @@ class Worker:
         self.stop()
 
     def _work(self) -> None:
+        runner = TaskRunner()
         while True:
             job = self._jobs.get()
-            reply = answer(job.task, self._send, job.cancel)
+            reply = runner.answer(job.task, self._send, job.cancel)
             self._inbox.put(partial(self._on_done, reply))
 
     def _limit_ending(self) -> None:

@@ -6,13 +6,12 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any
 
 from ...backend import protocol
 from .errors import ClientError, RequestCancelled, RequestError
 
-News = Union[protocol.Progress, protocol.Log]  # noqa: UP007 - evaluated, by Python 3.9 too
-OnNews = Callable[[News], None]
+OnNews = Callable[[protocol.News], None]
 OnDone = Callable[["Pending"], None]
 _LOGGER = logging.getLogger(__name__)
 _KEPT = 1000  # replies that nobody polls
@@ -33,12 +32,12 @@ class Pending:
         Args:
             id: The request's number.
             on_cancel: Sends the cancel.
-            on_news: Called in another thread with every progress and log reply.
+            on_news: Called in another thread with every progress, partial and log reply.
             on_done: Called in another thread when the request is done.
         """
         self.id = id
         self._on_cancel, self._on_news, self._on_done = on_cancel, on_news, on_done
-        self._news: deque[News] = deque(maxlen=_KEPT)
+        self._news: deque[protocol.News] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._cancelled = False
@@ -60,8 +59,8 @@ class Pending:
         """Why the request failed, None while it runs and when it succeeded."""
         return self._error
 
-    def poll(self) -> list[News]:
-        """Progress and log replies since the last call."""
+    def poll(self) -> list[protocol.News]:
+        """Progress, partial and log replies since the last call."""
         with self._lock:
             news = list(self._news)
             self._news.clear()
@@ -99,7 +98,7 @@ class Pending:
 
     def take(self, reply: protocol.Reply) -> None:
         """Take in a reply; the client calls this."""
-        if isinstance(reply, (protocol.Progress, protocol.Log)):
+        if isinstance(reply, (protocol.Progress, protocol.Partial, protocol.Log)):
             with self._lock:
                 self._news.append(reply)
             if not self.done:

@@ -73,7 +73,7 @@ class WorkerClient:
 
         Args:
             message: The request, with absolute paths; its id is replaced by the next free one.
-            on_news: Called in another thread with every progress and log reply.
+            on_news: Called in another thread with every progress, partial and log reply.
             on_done: Called in another thread when the request is answered, failed or cancelled.
 
         Raises:
@@ -153,7 +153,7 @@ class WorkerClient:
                 and not entry.pending.cancelled
             ):
                 return  # a worker that is told to end cancels all it has; the next one will do this request
-            if not isinstance(reply, (protocol.Progress, protocol.Log)):
+            if not isinstance(reply, (protocol.Progress, protocol.Partial, protocol.Log)):
                 del self._open[entry.pending.id]
         entry.pending.take(reply)
 

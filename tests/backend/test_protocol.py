@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend import protocol
+from backend import messages, protocol
 from backend.labeling import LabelOptions
 from backend.protocol import (
     MAX_REPLY,
@@ -22,16 +22,21 @@ from backend.protocol import (
     Cancel,
     Cancelled,
     Error,
+    Estimate,
     Inspect,
     Label,
     Log,
     Models,
+    Partial,
     Ping,
+    Preview,
     Progress,
     ProtocolError,
     Quit,
     Ready,
     Result,
+    Uncertain,
+    Vectorize,
     decode_reply,
     decode_request,
     encode,
@@ -50,22 +55,34 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=10,
 )
-labels = st.builds(
-    Label, id=ids, raster=names, support=names, output=names, class_field=names, name_field=names,
-    model=st.none() | names, layers=st.none() | numbers, head=st.sampled_from(["auto", "prototype", "polygons"]),
-    spectral=st.booleans(), bands=st.none() | numbers, scale=st.none() | finite, crf=st.booleans(),
-    confidence=st.none() | names, vector=st.none() | names,
-    extent=st.none() | st.tuples(finite, finite, finite, finite), extent_crs=st.none() | names, device=names,
-    tile=st.integers(384, 8192),
-)  # fmt: skip
+json_objects = st.dictionaries(texts, json_values, max_size=4)
+stretches = st.integers(1, 4).flatmap(lambda n: st.tuples(*[st.tuples(*[finite] * n)] * 2))
+labeling = {
+    "id": ids, "raster": names, "support": names, "class_field": names, "name_field": names,
+    "model": st.none() | names, "layers": st.none() | numbers,
+    "head": st.sampled_from(["auto", "prototype", "polygons"]), "spectral": st.booleans(),
+    "bands": st.none() | numbers, "scale": st.none() | finite, "crf": st.booleans(), "device": names,
+    "tile": st.integers(384, 8192), "support_rasters": st.none() | st.lists(names, min_size=1, max_size=3).map(tuple),
+    "stretch": st.none() | stretches,
+    "classes": st.none() | st.lists(json_objects, min_size=1, max_size=3).map(tuple),
+}  # fmt: skip
+extents = st.tuples(finite, finite, finite, finite)
+some_part = {"extent": st.none() | extents, "extent_crs": st.none() | names}
 requests = st.one_of(
-    labels,
+    st.builds(Label, output=names, confidence=st.none() | names, vector=st.none() | names, **some_part, **labeling),
+    st.builds(
+        Preview, folder=names, extent=extents, extent_crs=st.none() | names, width=st.integers(1, 20_000),
+        height=st.integers(1, 20_000), **labeling,
+    ),
+    st.builds(Uncertain, count=st.integers(1, 100), **labeling),
+    st.builds(Estimate, output=names, **some_part, **labeling),
+    st.builds(Vectorize, id=ids, labels=names, output=names, sieve=ids, simplify=finite),
     st.builds(Inspect, id=ids, raster=names, bands=st.none() | numbers),
     st.builds(Models, id=ids),
     st.builds(Cancel, id=ids, target=ids),
     st.builds(Ping, id=ids),
     st.builds(Quit, id=ids),
-)
+)  # fmt: skip
 replies = st.one_of(
     st.builds(Ready, protocol=ids, version=names, python=names, pid=ids),
     st.builds(
@@ -74,7 +91,8 @@ replies = st.one_of(
     st.builds(
         Log, id=st.none() | ids, level=st.sampled_from(["info", "warning", "error"]), text=texts
     ),
-    st.builds(Result, id=ids, value=st.dictionaries(texts, json_values, max_size=4)),
+    st.builds(Partial, id=ids, value=json_objects),
+    st.builds(Result, id=ids, value=json_objects),
     st.builds(
         Error, id=st.none() | ids, kind=st.sampled_from(["user", "internal", "protocol"]), message=texts,
         detail=st.none() | texts,
@@ -100,11 +118,13 @@ class TestRoundTrip:
     def test_every_message_type_is_tested(self) -> None:
         kinds = {
             value
-            for value in vars(protocol).values()
-            if isinstance(value, type) and issubclass(value, protocol._Message)
+            for value in vars(messages).values()
+            if isinstance(value, type) and issubclass(value, messages._Message) and hasattr(value, "KIND")
         }
-        covered = (Label, Inspect, Models, Cancel, Ping, Quit, Ready, Progress, Log, Result, Error, Cancelled)
-        assert kinds == {protocol._Message, *covered}
+        asked = (Label, Preview, Uncertain, Estimate, Vectorize, Inspect, Models, Cancel, Ping, Quit)
+        answered = (Ready, Progress, Partial, Log, Result, Error, Cancelled)
+        assert kinds == {*asked, *answered}
+        assert set(messages.REQUESTS) == set(asked) and set(messages.REPLIES) == set(answered)
 
     def test_keys_on_the_wire(self) -> None:
         assert json.loads(encode(Ping(3))) == {"op": "ping", "id": 3}
@@ -122,7 +142,8 @@ class TestRequests:
         assert (request.crf, request.bands, request.tile) == (True, None, 704)
 
     def test_defaults_are_those_of_the_backend(self) -> None:
-        given = {item.name: item.default for item in fields(Label) if item.default is not MISSING}
+        optional = [item for item in fields(Label) if item.default not in (MISSING, messages.REQUIRED)]
+        given = {item.name: item.default for item in optional}
         backend = asdict(LabelOptions())
         assert backend["crf"] == asdict(CrfParameters())
         expected = {name: True if name == "crf" else backend[name] for name in given if name != "extent_crs"}
@@ -250,7 +271,7 @@ class TestReplies:
             decode_request(encode(Cancelled(1)))
 
 
-@pytest.mark.parametrize("name", ["protocol.py", "checks.py"])
+@pytest.mark.parametrize("name", ["protocol.py", "messages.py", "checks.py"])
 def test_the_plugin_can_import_it(name: str) -> None:
     """Standard library only, in the syntax of Python 3.9."""
     source = (Path(protocol.__file__).parent / name).read_text(encoding="utf-8")
@@ -259,4 +280,4 @@ def test_the_plugin_can_import_it(name: str) -> None:
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     modules |= {str(node.module).partition(".")[0] for node in froms if node.level == 0}
     assert modules <= set(sys.stdlib_module_names)
-    assert {node.module or node.names[0].name for node in froms if node.level} <= {"checks"}
+    assert {node.module or node.names[0].name for node in froms if node.level} <= {"checks", "messages"}

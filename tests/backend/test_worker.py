@@ -45,7 +45,7 @@ from backend.protocol import (
     decode_reply,
     encode,
 )
-from backend.tasks import ProgressReplies
+from backend.tasks.label import ProgressReplies
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = [(3, "green", box(10, 20, 50, 70)), (7, "blue", box(100, 30, 150, 90))]
@@ -171,7 +171,7 @@ def out(tmp_path: Path) -> Path:
 def label(random_model, out) -> Callable[..., Label]:
     def make(id: int, inputs: tuple[str, str], name: str = "labels.tif", **options: Any) -> Label:
         given = {"model": str(random_model), "device": "cpu", **options}
-        return Label(id, *inputs, str(out / name), **given)
+        return Label(id, *inputs, output=str(out / name), **given)
 
     return make
 

@@ -26,7 +26,7 @@ def say(**values):
     sys.stdout.write(json.dumps(values) + "\\n")
     sys.stdout.flush()
 
-def ready(protocol=1):
+def ready(protocol=2):
     say(type="ready", protocol=protocol, version="0", python="3", pid=os.getpid())
 
 def requests():
@@ -459,7 +459,7 @@ def job(modules, make_raster, make_support, random_model, two_halves):
         )
         output = raster.parent / name
         return modules.protocol.Label(
-            0, str(raster), str(support), str(output), model=str(random_model), crf=False, device="cpu"
+            0, str(raster), str(support), output=str(output), model=str(random_model), crf=False, device="cpu"
         )
 
     return make

@@ -1,0 +1,342 @@
+"""The messages between the plugin and the worker; :mod:`backend.protocol` writes and reads them.
+
+Both sides import this module, the plugin inside of QGIS's Python, so it needs the standard library only. Every
+message is checked when it is made, on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Union
+
+from . import checks
+from .checks import Check
+
+
+class ProtocolError(Exception):
+    """A message that cannot be understood.
+
+    Attributes:
+        id: Of the request, when at least that could be read.
+    """
+
+    def __init__(self, text: str, id: int | None = None) -> None:
+        super().__init__(text)
+        self.id = id
+
+
+def _checked(check: Check) -> Mapping[str, Check]:
+    """The metadata of a field: the check of its values."""
+    return {"check": check}
+
+
+def _required(check: Check) -> Any:
+    """A field that has to be given, after fields that need not: no check takes its default."""
+    return field(default=REQUIRED, metadata={"check": check})
+
+
+REQUIRED: Any = ...
+_ID = _checked(checks.integer(0))
+_COUNT = _checked(checks.integer(0))
+_NAME = _checked(checks.name)
+_MAYBE_NAME = _checked(checks.optional(checks.name))
+_MAYBE_EXTENT = _checked(checks.optional(checks.list_of(checks.finite, 4, 4)))
+_MAYBE_NUMBERS = _checked(checks.optional(checks.list_of(checks.integer(1, 100_000))))
+
+
+class _Message:
+    """Checks the fields of a message that is made."""
+
+    KIND: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]
+            try:
+                value = item.metadata["check"](getattr(self, item.name))
+            except (ValueError, RecursionError) as error:
+                missing = getattr(self, item.name) is REQUIRED
+                text = f"The field {item.name!r} of {self.KIND!r} {'is missing' if missing else f'must be {error}'}."
+                raise ProtocolError(text) from error
+            object.__setattr__(self, item.name, value)
+
+
+@dataclass(frozen=True)
+class LabelingMessage(_Message):
+    """What all requests say that fit a head; the options are those of the command line.
+
+    None stands for the tool's own choice.
+
+    Attributes:
+        support_rasters: Rasters that the support polygons lie on, when not only on ``raster`` itself.
+        stretch: Two lists, the raster values that become 0 and 255, one each per band in use.
+        classes: The names and colours that the user gave, a list of ``id``, ``name`` and ``color`` ("#rrggbb");
+            classes that it does not list keep their name from the layer and get a colour of the default palette.
+    """
+
+    id: int = field(metadata=_ID)
+    raster: str = field(metadata=_NAME)
+    support: str = field(metadata=_NAME)
+    class_field: str = field(default="class_id", metadata=_NAME)
+    name_field: str = field(default="class_name", metadata=_NAME)
+    model: str | None = field(default=None, metadata=_MAYBE_NAME)
+    layers: tuple[int, ...] | None = field(default=None, metadata=_MAYBE_NUMBERS)
+    head: str = field(default="auto", metadata=_checked(checks.choice("auto", "prototype", "polygons")))
+    spectral: bool = field(default=True, metadata=_checked(checks.flag))
+    bands: tuple[int, ...] | None = field(default=None, metadata=_MAYBE_NUMBERS)
+    scale: float | None = field(default=None, metadata=_checked(checks.optional(checks.finite)))
+    crf: bool = field(default=True, metadata=_checked(checks.flag))
+    device: str = field(default="auto", metadata=_NAME)
+    tile: int = field(default=704, metadata=_checked(checks.integer(384, 8192)))
+    support_rasters: tuple[str, ...] | None = field(
+        default=None, metadata=_checked(checks.optional(checks.list_of(checks.name)))
+    )
+    stretch: tuple[tuple[float, ...], ...] | None = field(
+        default=None,
+        metadata=_checked(checks.optional(checks.list_of(checks.list_of(checks.finite), 2, 2))),
+    )
+    classes: tuple[dict[str, Any], ...] | None = field(
+        default=None, metadata=_checked(checks.optional(checks.list_of(checks.json_object, 1, 65_535)))
+    )
+
+
+@dataclass(frozen=True)
+class Label(LabelingMessage):
+    """Label a raster.
+
+    Answered by ``progress`` and ``log`` while it runs, then by a result with ``output``, ``model``, ``scale``,
+    ``seconds`` and ``classes`` (a list of ``id``, ``name``, ``pixels``).
+    """
+
+    KIND: ClassVar[str] = "label"
+
+    output: str = _required(checks.name)
+    confidence: str | None = field(default=None, metadata=_MAYBE_NAME)
+    vector: str | None = field(default=None, metadata=_MAYBE_NAME)
+    extent: tuple[float, ...] | None = field(default=None, metadata=_MAYBE_EXTENT)
+    extent_crs: str | None = field(default=None, metadata=_MAYBE_NAME)
+
+
+@dataclass(frozen=True)
+class Preview(LabelingMessage):
+    """Label what is in view, soon and then better; a newer preview takes its place.
+
+    Each answer writes two files into ``folder`` and tells of them with the values ``stage`` ("coarse", "features" or
+    "refined"), ``labels`` and ``uncertainty`` (paths), ``width`` and ``height`` (of the pictures), ``corners`` (where
+    their upper left, upper right, lower right and lower left corners lie, in the raster's coordinates), ``classes``
+    (a list of ``id``, ``name``, ``pixels``), ``tiles`` and ``tiles_total`` (encoded so far, of those in view) and
+    ``notes`` (texts). All answers but the last are ``partial``. The files hold one byte a pixel, row by row: the place
+    of the class in ``classes`` and the uncertainty 0..100 (percent); 255 stands for no data.
+
+    Attributes:
+        folder: Where the files go; the asker removes them.
+        extent: What is in view: xmin, ymin, xmax, ymax.
+        extent_crs: Its system, None for the raster's own.
+        width: Of the view on the screen, in pixels; the pictures are not larger than needed for it.
+        height: As well.
+    """
+
+    KIND: ClassVar[str] = "preview"
+
+    folder: str = _required(checks.name)
+    extent: tuple[float, ...] = _required(checks.list_of(checks.finite, 4, 4))
+    extent_crs: str | None = field(default=None, metadata=_MAYBE_NAME)
+    width: int = field(default=1000, metadata=_checked(checks.integer(1, 20_000)))
+    height: int = field(default=700, metadata=_checked(checks.integer(1, 20_000)))
+
+
+@dataclass(frozen=True)
+class Uncertain(LabelingMessage):
+    """Tell where one more polygon would help most.
+
+    Answered by a result with ``places``, best first: a list of ``extent`` (xmin, ymin, xmax, ymax in the raster's
+    coordinates) and ``uncertainty`` (percent).
+    """
+
+    KIND: ClassVar[str] = "uncertain"
+
+    count: int = field(default=10, metadata=_checked(checks.integer(1, 100)))
+
+
+@dataclass(frozen=True)
+class Estimate(LabelingMessage):
+    """Tell what a run would take, before it is begun; nothing is written.
+
+    Answered by a result with ``width``, ``height``, ``tiles``, ``seconds``, ``memory`` and ``disk`` (bytes),
+    ``free_memory``, ``free_disk`` and ``warnings`` (texts: what speaks against the run).
+    """
+
+    KIND: ClassVar[str] = "estimate"
+
+    output: str = _required(checks.name)
+    extent: tuple[float, ...] | None = field(default=None, metadata=_MAYBE_EXTENT)
+    extent_crs: str | None = field(default=None, metadata=_MAYBE_NAME)
+
+
+@dataclass(frozen=True)
+class Vectorize(_Message):
+    """Turn a label map into polygons: a result with ``output`` and ``polygons`` (how many).
+
+    Attributes:
+        labels: The label map.
+        output: A .gpkg, .geojson, .shp or .fgb.
+        sieve: Patches of fewer pixels are given to their largest neighbour.
+        simplify: Tolerance in pixels; 0 keeps the pixels' edges. Neighbours keep their common border.
+    """
+
+    KIND: ClassVar[str] = "vectorize"
+
+    id: int = field(metadata=_ID)
+    labels: str = field(metadata=_NAME)
+    output: str = field(metadata=_NAME)
+    sieve: int = field(default=0, metadata=_COUNT)
+    simplify: float = field(default=0.0, metadata=_checked(checks.finite))
+
+
+@dataclass(frozen=True)
+class Inspect(_Message):
+    """Tell what is understood of a raster: a result of texts by name."""
+
+    KIND: ClassVar[str] = "inspect"
+
+    id: int = field(metadata=_ID)
+    raster: str = field(metadata=_NAME)
+    bands: tuple[int, ...] | None = field(default=None, metadata=_MAYBE_NUMBERS)
+
+
+@dataclass(frozen=True)
+class Models(_Message):
+    """Tell what can be used: a result with ``models`` (the default first), ``folders`` and ``devices``."""
+
+    KIND: ClassVar[str] = "models"
+
+    id: int = field(metadata=_ID)
+
+
+@dataclass(frozen=True)
+class Cancel(_Message):
+    """Cancel a request that waits or runs.
+
+    Answered by a result with ``found``, which is false when that request has been answered already. The target itself
+    is answered by ``cancelled``, or by its result when the cancel came too late.
+    """
+
+    KIND: ClassVar[str] = "cancel"
+
+    id: int = field(metadata=_ID)
+    target: int = field(metadata=_ID)
+
+
+@dataclass(frozen=True)
+class Ping(_Message):
+    """Answered at once, even during a run: a result with ``running`` (an id or null) and ``waiting`` (ids)."""
+
+    KIND: ClassVar[str] = "ping"
+
+    id: int = field(metadata=_ID)
+
+
+@dataclass(frozen=True)
+class Quit(_Message):
+    """Cancel everything and end."""
+
+    KIND: ClassVar[str] = "quit"
+
+    id: int = field(metadata=_ID)
+
+
+@dataclass(frozen=True)
+class Ready(_Message):
+    """The first reply, without a request: the worker listens."""
+
+    KIND: ClassVar[str] = "ready"
+
+    protocol: int = field(metadata=_COUNT)
+    version: str = field(metadata=_NAME)
+    python: str = field(metadata=_NAME)
+    pid: int = field(metadata=_COUNT)
+
+
+@dataclass(frozen=True)
+class Progress(_Message):
+    """How far a run is; see ``backend.progress.Progress``."""
+
+    KIND: ClassVar[str] = "progress"
+
+    id: int = field(metadata=_ID)
+    stage: str = field(metadata=_NAME)
+    done: int = field(metadata=_COUNT)
+    total: int = field(metadata=_COUNT)
+    megapixels: float = field(metadata=_checked(checks.finite))
+    seconds_left: float | None = field(default=None, metadata=_checked(checks.optional(checks.finite)))
+
+
+@dataclass(frozen=True)
+class Partial(_Message):
+    """Something that can be shown already; what ``value`` holds is told by each request."""
+
+    KIND: ClassVar[str] = "partial"
+
+    id: int = field(metadata=_ID)
+    value: dict[str, Any] = field(metadata=_checked(checks.json_object))
+
+
+@dataclass(frozen=True)
+class Log(_Message):
+    """Something that the user may want to know."""
+
+    KIND: ClassVar[str] = "log"
+
+    id: int | None = field(metadata=_checked(checks.optional(checks.integer(0))))
+    level: str = field(metadata=_checked(checks.choice("info", "warning", "error")))
+    text: str = field(metadata=_checked(checks.text))
+
+
+@dataclass(frozen=True)
+class Result(_Message):
+    """A request is done; what ``value`` holds is told by each request."""
+
+    KIND: ClassVar[str] = "result"
+
+    id: int = field(metadata=_ID)
+    value: dict[str, Any] = field(metadata=_checked(checks.json_object))
+
+
+@dataclass(frozen=True)
+class Error(_Message):
+    """A request failed.
+
+    Attributes:
+        id: None when the line was too broken to tell.
+        kind: "user" for what the user can mend, with the fix in the message; "protocol" for a request that is not
+            understood; "internal" for a mistake of the worker.
+        message: One sentence.
+        detail: The traceback of an internal error.
+    """
+
+    KIND: ClassVar[str] = "error"
+
+    id: int | None = field(metadata=_checked(checks.optional(checks.integer(0))))
+    kind: str = field(metadata=_checked(checks.choice("user", "internal", "protocol")))
+    message: str = field(metadata=_checked(checks.text))
+    detail: str | None = field(default=None, metadata=_checked(checks.optional(checks.text)))
+
+
+@dataclass(frozen=True)
+class Cancelled(_Message):
+    """A request was cancelled and left nothing behind."""
+
+    KIND: ClassVar[str] = "cancelled"
+
+    id: int = field(metadata=_ID)
+
+
+# Unions are not written with a bar here, since Python 3.9 would evaluate it.
+Task = Union[Label, Preview, Uncertain, Estimate, Vectorize, Inspect, Models]  # noqa: UP007
+Request = Union[Task, Cancel, Ping, Quit]  # noqa: UP007
+News = Union[Progress, Partial, Log]  # noqa: UP007
+Reply = Union[Ready, News, Result, Error, Cancelled]  # noqa: UP007
+REQUESTS: tuple[type[Request], ...] = (
+    Label, Preview, Uncertain, Estimate, Vectorize, Inspect, Models, Cancel, Ping, Quit,
+)  # fmt: skip
+REPLIES: tuple[type[Reply], ...] = (Ready, Progress, Partial, Log, Result, Error, Cancelled)

@@ -1,0 +1,76 @@
+"""From a request to its final reply, whatever happens."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .. import protocol
+from ..errors import Cancelled, ProtolabelError
+from ..progress import CancelToken
+from ..protocol import Error, Inspect, Label, Models, Reply, Result, Task
+
+Send = Callable[[Reply], None]
+_LONGEST_MESSAGE, _LONGEST_DETAIL = (
+    2_000,
+    50_000,
+)  # characters; a library's message may quote all of its input
+
+
+class TaskRunner:
+    """Does the tasks of one worker, and keeps between them what makes the next one faster."""
+
+    def answer(self, task: Task, send: Send, cancel: CancelToken) -> Reply:
+        """Do a task; whatever happens becomes its final reply.
+
+        Args:
+            task: What to do.
+            send: Takes progress, partial and log replies meanwhile.
+            cancel: Stops it.
+        """
+        try:
+            cancel.check()
+            return Result(task.id, self._run(task, send, cancel))
+        except Cancelled:
+            return protocol.Cancelled(task.id)
+        except ProtolabelError as error:
+            return Error(task.id, "user", str(error)[:_LONGEST_MESSAGE])
+        except MemoryError:
+            text = "Not enough memory; close other programs, or label a part of the raster."
+            return Error(task.id, "user", text)
+        except BaseException as error:  # nothing may end the thread that calls this
+            traceback.print_exc()
+            text = f"Unexpected error ({type(error).__name__}: {error})"[:_LONGEST_MESSAGE]
+            return Error(task.id, "internal", text, traceback.format_exc()[-_LONGEST_DETAIL:])
+
+    def _run(self, task: Task, send: Send, cancel: CancelToken) -> dict[str, Any]:
+        if isinstance(task, Label):
+            from .label import label
+
+            return label(task, send, cancel)
+        if isinstance(task, Inspect):
+            from .inspect import inspect
+
+            return inspect(task)
+        if isinstance(task, Models):
+            from .models import models
+
+            return models()
+        raise NotImplementedError(task.KIND)
+
+
+def remove_parts(task: Task) -> None:
+    """Remove the unfinished files of a task that has to be left in the middle."""
+    outputs = (task.output, task.confidence, task.vector) if isinstance(task, Label) else ()
+    for output in map(Path, filter(None, outputs)):
+        for path in (output, output.with_suffix(".qml")):
+            # As named by rasters.parts, with what GDAL puts beside them; it is not imported in a process that ends.
+            for part in path.parent.glob(f".{glob.escape(path.name)}.{os.getpid()}.*.part*"):
+                with suppress(OSError):
+                    shutil.rmtree(part) if part.is_dir() else part.unlink()

@@ -1,0 +1,38 @@
+"""From what a request says to the options of the labelling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..labeling import LabelOptions
+from ..protocol import LabelingMessage
+from ..rasters.extent import Extent
+from ..refine.densecrf import CrfParameters
+
+
+def labeling_options(task: LabelingMessage) -> LabelOptions:
+    """The options that all requests share that fit a head."""
+    return LabelOptions(
+        class_field=task.class_field,
+        name_field=task.name_field,
+        model=task.model,
+        layers=task.layers,
+        head=task.head,  # type: ignore[arg-type]  # checked by the protocol
+        spectral=task.spectral,
+        bands=task.bands,
+        scale=task.scale,
+        crf=CrfParameters() if task.crf else None,
+        device=task.device,
+        tile=task.tile,
+    )
+
+
+def extent_of(values: Sequence[float] | None, crs: str | None) -> Extent | None:
+    """A request's extent, or None for the whole raster.
+
+    Raises:
+        ProtolabelError: When it holds no area.
+    """
+    if not values:
+        return None
+    return Extent.parse(",".join(map(repr, values)) + (f" [{crs}]" if crs else ""))
