@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import rasterio
-import shapely
-import torch
-from numpy.typing import NDArray
-from rasterio.transform import Affine
 
-from backend.encoders.checkpoint import save_checkpoint
-from backend.encoders.encoder import Encoder
-from backend.encoders.layout import EncoderLayout
+# QGIS's Python, in which the plugin is tested, has none of the backend's libraries: the fixtures import them.
+if TYPE_CHECKING:
+    import shapely
+    from numpy.typing import NDArray
+    from rasterio.transform import Affine
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-TRANSFORM = Affine(0.6, 0.0, 400_000.0, 0.0, -0.6, 4_300_000.0)
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +29,12 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights: the real architecture up to level 2, small and quick."""
+    import torch
+
+    from backend.encoders.checkpoint import save_checkpoint
+    from backend.encoders.encoder import Encoder
+    from backend.encoders.layout import EncoderLayout
+
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
     save_checkpoint(
@@ -40,19 +43,28 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def transform() -> Affine:
+    """Pixels of 0.6 m."""
+    from rasterio.transform import Affine
+
+    return Affine(0.6, 0.0, 400_000.0, 0.0, -0.6, 4_300_000.0)
+
+
 RasterMaker = Callable[..., Path]
 SupportMaker = Callable[..., Path]
 
 
 @pytest.fixture
-def make_raster(tmp_path: Path) -> RasterMaker:
+def make_raster(tmp_path: Path, transform: Affine) -> RasterMaker:
     """Writes an array as a GeoTIFF: ``make_raster(array, crs=..., transform=..., mask=..., **profile)``."""
+    import rasterio
 
     def make(
         array: NDArray[np.generic],
         name: str = "raster.tif",
         crs: str | None = "EPSG:26917",
-        transform: Affine = TRANSFORM,
+        transform: Affine = transform,
         mask: NDArray[np.bool_] | None = None,
         **profile: object,
     ) -> Path:
@@ -74,16 +86,17 @@ def make_raster(tmp_path: Path) -> RasterMaker:
 
 
 @pytest.fixture
-def make_support(tmp_path: Path) -> SupportMaker:
+def make_support(tmp_path: Path, transform: Affine) -> SupportMaker:
     """Writes polygons in pixel coordinates: ``make_support([(class_id, class_name, polygon), ...], transform)``."""
 
     def make(
         rows: list[tuple[int, str, shapely.Geometry]],
-        transform: Affine = TRANSFORM,
+        transform: Affine = transform,
         crs: str | None = "EPSG:26917",
         name: str = "support.gpkg",
     ) -> Path:
         import pyogrio
+        import shapely
 
         path = tmp_path / name
         matrix = [transform.a, transform.b, transform.d, transform.e, transform.c, transform.f]
