@@ -2,6 +2,8 @@
 
 VENV := $(or $(PROTOLABEL_VENV),.venv)
 PYTHON_RUN := $(VENV)/bin/python
+QGIS_VENV := $(or $(PROTOLABEL_QGIS_VENV),.venv-qgis)
+QGIS_RUN := $(QGIS_VENV)/bin/python
 BACKEND := $(PYTHON_RUN) -m backend
 DEMO := demo
 PYTEST_ARGS ?=
@@ -13,21 +15,28 @@ MODELS := $(wildcard resources/models/*.safetensors)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test setup setup-demo lint format clean
+.PHONY: help demo test test-backend test-qgis test-desktop setup setup-demo setup-qgis lint format package translate clean
 
 help:  ## Show this list.
-	@echo "make demo    generate a sample orthophoto in $(DEMO)/ and label it; then see $(DEMO)/side_by_side.png"
-	@echo "make test    check style and types, then run all tests (PYTEST_ARGS='-k crf' runs some of them)"
-	@echo "make setup   only make the Python environment $(VENV) (PROTOLABEL_VENV moves it)"
-	@echo "make lint    check style and types"
-	@echo "make format  bring all code into the common style"
-	@echo "make clean   remove the demo and caches; the environment stays"
+	@echo "make demo       generate a sample orthophoto in $(DEMO)/ and label it; then see $(DEMO)/side_by_side.png"
+	@echo "make test       check style, types and security, then run all tests (PYTEST_ARGS='-k crf' runs some of them);"
+	@echo "                test-backend, test-qgis and test-desktop are its parts"
+	@echo "make lint       check style, types and security"
+	@echo "make format     bring all code into the common style"
+	@echo "make package    pack the last commit as dist/protolabel.zip, which QGIS installs"
+	@echo "make translate  bring resources/i18n up to date with the texts in the code (LANGUAGES='de fr' adds some)"
+	@echo "make setup      only make the Python environment $(VENV) (PROTOLABEL_VENV moves it)"
+	@echo "make setup-qgis only make $(QGIS_VENV), in which the plugin is tested (PROTOLABEL_QGIS_VENV moves it)"
+	@echo "make clean      remove the demo, packages and caches; the environments stay"
 
 setup:
 	@scripts/setup.sh dev
 
 setup-demo:
 	@scripts/setup.sh demo
+
+setup-qgis:
+	@scripts/setup_qgis.sh
 
 demo: setup-demo $(DEMO)/side_by_side.png
 	@echo
@@ -60,21 +69,41 @@ $(DEMO)/side_by_side.png: $(DEMO)/labels_predicted.tif $(DEMO)/confidence.tif $(
 	$(BACKEND) compare $(DEMO)/orthophoto.tif $(DEMO)/labels_predicted.tif $@ --truth $(DEMO)/labels.tif \
 		--support $(DEMO)/support.gpkg --confidence $(DEMO)/confidence.tif
 
-test: setup
+# In QGIS's Python, without a screen, with the backend of this checkout. Where PYTEST_ARGS choose none of a part's
+# tests, that is no failure (pytest ends with 5).
+QGIS_TEST = QT_QPA_PLATFORM=offscreen PROTOLABEL_PYTHON=$(abspath $(PYTHON_RUN)) $(QGIS_RUN) -m pytest
+MAYBE_NONE = $(if $(PYTEST_ARGS),|| test $$? = 5)
+
+test: lint test-backend test-qgis test-desktop
+
+test-backend: setup
+	$(PYTHON_RUN) -m pytest --ignore=tests/desktop $(PYTEST_ARGS) $(MAYBE_NONE)
+
+test-qgis: setup setup-qgis
+	$(QGIS_TEST) tests/plugin $(PYTEST_ARGS) $(MAYBE_NONE)
+
+# Starts a real QGIS by itself, on a screen of its own.
+test-desktop: setup setup-qgis
+	$(if $(wildcard tests/desktop),$(QGIS_TEST) tests/desktop $(PYTEST_ARGS) $(MAYBE_NONE))
+
+# Tests are not scanned: no test is packed, and the passwords in them are made up.
+lint: setup
 	$(PYTHON_RUN) -m ruff check .
 	$(PYTHON_RUN) -m ruff format --check --quiet .
 	$(PYTHON_RUN) -m mypy backend
-	$(PYTHON_RUN) -m pytest $(PYTEST_ARGS)
+	$(PYTHON_RUN) -m bandit --quiet --recursive --configfile pyproject.toml plugin backend __init__.py
+	git ls-files -z -- ':!tests' | xargs -0 $(PYTHON_RUN) -m detect_secrets.pre_commit_hook
 
-lint: setup
-	$(PYTHON_RUN) -m ruff check .
-	$(PYTHON_RUN) -m ruff format --check .
-	$(PYTHON_RUN) -m mypy backend
+package:
+	@scripts/package.sh
+
+translate: setup
+	@$(PYTHON_RUN) scripts/translate.py $(LANGUAGES)
 
 format: setup
 	$(PYTHON_RUN) -m ruff check --fix-only --quiet .
 	$(PYTHON_RUN) -m ruff format .
 
 clean:
-	rm -rf $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
-	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	rm -rf $(DEMO) build dist .qgis-settings .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +

@@ -17,6 +17,7 @@ from .errors import Cancelled, ProtolabelError
 
 _COMMANDS = {
     "label": "Label a raster from support polygons.",
+    "vectorize": "Turn a label map into polygons.",
     "inspect": "Print what the tool understands of a raster.",
     "models": "List the models that can be used.",
     "sample": "Generate the sample orthophoto, its labels and support polygons.",

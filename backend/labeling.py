@@ -19,18 +19,28 @@ from . import __version__
 from .encoders.catalogue import load_model
 from .encoders.checkpoint import LoadedModel
 from .encoders.runner import EncoderRunner, choose_device
+from .gathering import (
+    GatheredSupport,
+    gather_features,
+    gather_support,
+    join_features,
+    open_rasters,
+    shifted,
+)
 from .heads.prototype import PrototypeHead
 from .heads.spectral import SpectralModel
 from .heads.support import SupportFeatures
 from .outputs import LabelOutputs, check_outputs, support_files
 from .progress import CancelToken, ProgressCallback, Say
+from .rasters.class_styles import ClassStyle, renamed
 from .rasters.extent import Extent
 from .rasters.grid import FeatureGrid
 from .rasters.source import RasterSource
-from .rasters.support import ClassInfo, SupportSet, read_support
+from .rasters.stretch import Stretch
+from .rasters.support import ClassInfo
 from .refine.blocks import ScoreWeights
 from .refine.densecrf import CrfParameters
-from .scale import Scale, choose_scale, fixed_scale
+from .scale import Scale, choose_scale, fixed_scale, same_ground
 from .streaming import TileStream
 
 HeadName = Literal["auto", "prototype", "polygons"]
@@ -60,6 +70,9 @@ class LabelOptions:
         device: "auto", "cpu", "cuda" or "cuda:1".
         tile: Side of the encoder's windows in encoder input pixels, at least 384.
         weights: Temperature and spectral weight.
+        support_rasters: Rasters that support polygons lie on beside the raster itself.
+        stretch: The stretch of all rasters; None estimates one, see :func:`open_rasters`.
+        classes: Names and colours that the user chose; other classes keep their name and get a colour.
     """
 
     class_field: str = "class_id"
@@ -77,6 +90,10 @@ class LabelOptions:
     device: str = "auto"
     tile: int = 704
     weights: ScoreWeights = field(default_factory=ScoreWeights)
+    support_rasters: tuple[str, ...] | None = None
+    stretch: Stretch | None = None
+    classes: tuple[ClassStyle, ...] | None = None
+    area: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -129,28 +146,44 @@ def label_raster(
     output = Path(output)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
-        source = stack.enter_context(RasterSource(raster, options.bands))
-        inputs = [*source.files, *support_files(str(support))]
-        check_outputs(output, options.confidence, options.vector, inputs)
-        polygons = read_support(support, source, options.class_field, options.name_field)
-        for warning in polygons.warnings:
-            say(warning)
+        source, others = open_rasters(raster, options.support_rasters, options.bands, options.stretch, stack)
+        inputs = [file for each in (source, *others) for file in each.files]
+        check_outputs(output, options.confidence, options.vector, [*inputs, *support_files(str(support))])
+        found = gather_support(support, source, others, options.class_field, options.name_field)
+        for note in found.notes:
+            say(note)
+        classes = renamed(found.classes, options.classes)
 
         device = choose_device(options.device)
         model = load_model(options.model, options.layers)
         runner = EncoderRunner(
             model.encoder, device, lambda cells: say(f"Memory ran out; going on with tiles of {cells} cells.")
         )
-        scale = _scale(options, source, polygons)
+        scale = choose_scale_for(options, source, found)
         say(f"Model {model.name} on {device}, scale {scale.factor:g} ({scale.reason}).")
 
         window = options.extent.window(source) if options.extent else source.window
-        stream = TileStream(source, runner, progress or (lambda state: None), cancel)
-        stack.callback(stream.close)
         whole = feature_grid(source.window, scale, runner, options)
         part = feature_grid(with_context(window, source, scale, options), scale, runner, options)
 
-        features = stream.support_features(polygons, whole, part, say)
+        progress = progress or (lambda state: None)
+        grids = [
+            feature_grid(
+                place.source.window,
+                same_ground(scale, source.pixel_size, place.source.pixel_size),
+                runner,
+                options,
+            )
+            for place in found.others
+        ]
+        places = list(zip(found.others, grids, strict=True))
+        elsewhere, before = gather_features(places, runner, part.tile_count, progress, cancel, say)
+        stream = TileStream(source, runner, shifted(progress, before), cancel)
+        stack.callback(stream.close)
+        here = stream.support_features(found.own, whole, part, say, alone=not others)
+        features = join_features(
+            [here, *elsewhere], classes, ", ".join(each.path for each in (source, *others))
+        )
         head = fit_head(features, options.head)
         spectral = SpectralModel(features) if options.spectral else None
 
@@ -160,17 +193,18 @@ def label_raster(
                 options.confidence,
                 window,
                 source,
-                polygons.classes,
+                classes,
                 _tags(source, model, scale, options),
+                {style.id: style.color for style in options.classes or ()},
             )
         )
         for labels, place in stream.label_blocks(head, spectral, part, window, options.weights, options.crf):
             writer.write(labels, place)
         cancel.check()
         stream.report("writing")
-        writer.finish(options.vector)
+        writer.finish(options.vector, cancel)
     seconds = time.monotonic() - started
-    return LabelResult(output, polygons.classes, writer.counts, scale, model.name, seconds)
+    return LabelResult(output, classes, writer.counts, scale, model.name, seconds)
 
 
 def feature_grid(window: Window, scale: Scale, runner: EncoderRunner, options: LabelOptions) -> FeatureGrid:
@@ -204,15 +238,16 @@ def with_context(window: Window, source: RasterSource, scale: Scale, options: La
     return Window(left, top, right - left, bottom - top)
 
 
-def _scale(options: LabelOptions, source: RasterSource, polygons: SupportSet) -> Scale:
+def choose_scale_for(options: LabelOptions, source: RasterSource, found: GatheredSupport) -> Scale:
+    """The scale that was asked for, else one that suits the raster and the polygons."""
     if options.scale is not None:
         return fixed_scale(options.scale)
-    return choose_scale(source.pixel_size, [polygon.area for polygon in polygons.polygons])
+    return choose_scale(source.pixel_size, found.areas(source))
 
 
 def _tags(source: RasterSource, model: LoadedModel, scale: Scale, options: LabelOptions) -> dict[str, str]:
     """What a run can be repeated from; no time stamps, so that the same run gives the same file."""
-    return {
+    tags = {
         "PROTOLABEL_VERSION": __version__,
         "PROTOLABEL_MODEL": model.name,
         "PROTOLABEL_MODEL_SHA256": model.sha256,
@@ -224,3 +259,7 @@ def _tags(source: RasterSource, model: LoadedModel, scale: Scale, options: Label
         "PROTOLABEL_SCALE": f"{scale.factor:g}",
         "PROTOLABEL_CRF": json.dumps(asdict(options.crf)) if options.crf else "none",
     }
+    if options.support_rasters is not None:
+        names = [Path(path).name for path in options.support_rasters]
+        tags["PROTOLABEL_SUPPORT_RASTERS"] = json.dumps(names, ensure_ascii=False)
+    return tags

@@ -102,7 +102,7 @@ class LabelingMessage(_Message):
 
 @dataclass(frozen=True)
 class Label(LabelingMessage):
-    """Label a raster.
+    """Label a raster, or the part of it in ``extent``, or what lies in the polygons of the file ``area``.
 
     Answered by ``progress`` and ``log`` while it runs, then by a result with ``output``, ``model``, ``scale``,
     ``seconds`` and ``classes`` (a list of ``id``, ``name``, ``pixels``).
@@ -115,6 +115,7 @@ class Label(LabelingMessage):
     vector: str | None = field(default=None, metadata=_MAYBE_NAME)
     extent: tuple[float, ...] | None = field(default=None, metadata=_MAYBE_EXTENT)
     extent_crs: str | None = field(default=None, metadata=_MAYBE_NAME)
+    area: str | None = field(default=None, metadata=_MAYBE_NAME)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from rasterio.windows import Window
 from rasterio.windows import transform as window_transform
 
 from .errors import OutputError
+from .progress import CancelToken
 from .rasters.label_map import RasterWriter, category_names, check_output, class_tags, label_dtype
-from .rasters.palette import colors_for
+from .rasters.palette import Color, colors_for
 from .rasters.polygonize import EXTENSIONS, polygonize
 from .rasters.qml import write_confidence_qml, write_qml
 from .rasters.source import RasterSource
@@ -34,6 +35,7 @@ class LabelOutputs:
         source: RasterSource,
         classes: Sequence[ClassInfo],
         tags: Mapping[str, str],
+        colors: Mapping[int, Color] | None = None,
     ) -> None:
         """Open the files.
 
@@ -44,8 +46,9 @@ class LabelOutputs:
             source: The raster.
             classes: In the order of the class index.
             tags: What the label map says of its making.
+            colors: Those that the user chose, by class id.
         """
-        self._window, self._classes, self._colors = window, tuple(classes), colors_for(classes)
+        self._window, self._classes, self._colors = window, tuple(classes), colors_for(classes, colors)
         self._counts = np.zeros(len(classes), np.int64)
         dtype, nodata = label_dtype(classes)
         self._ids = np.array([*(info.id for info in classes), nodata], dtype)  # index -1 takes the last one
@@ -109,17 +112,18 @@ class LabelOutputs:
             self._confidence.write(np.stack([block.confidence, block.margin]), row, col)
         self._counts += np.bincount(block.index[block.index >= 0], minlength=len(self._counts))
 
-    def finish(self, vector: Path | None = None) -> None:
+    def finish(self, vector: Path | None = None, cancel: CancelToken | None = None) -> None:
         """Make every output whole before the first one is put in its place.
 
         Args:
             vector: Where polygons of the label map go, or None.
+            cancel: Stops it.
         """
         whole = self._labels.prepare()
         if self._confidence is not None:
             self._confidence.prepare()
         if vector is not None:
-            polygonize(whole, vector, self._classes)
+            polygonize(whole, vector, self._classes, cancel=cancel)
         write_qml(style_path(self._labels.path), self._classes, self._colors)
         self._labels.commit()
         if self._confidence is not None:

@@ -52,6 +52,19 @@ def fixed_scale(factor: float) -> Scale:
     return Scale(cell, "given" if exact else f"nearest to {factor:g} with whole pixels per feature")
 
 
+def same_ground(scale: Scale, pixel_size: float | None, other: float | None) -> Scale:
+    """The scale at which the cells of another raster are as large on the ground.
+
+    Args:
+        scale: Of the first raster.
+        pixel_size: Of the first raster, in metres, or None when it is not known.
+        other: Of the other raster.
+    """
+    if pixel_size is None or other is None:
+        return scale
+    return Scale(min(max(round(scale.cell * pixel_size / other), 1), _LARGEST_CELL), scale.reason)
+
+
 def choose_scale(pixel_size: float | None, polygon_areas: Sequence[float]) -> Scale:
     """A scale from the pixel size and the sizes of the support polygons.
 

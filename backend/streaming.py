@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import pairwise
-from math import floor
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +27,7 @@ from .rasters.source import RasterSource
 from .rasters.support import SupportSet
 from .refine.blocks import Block, BlockLabels, ScoreWeights, label_block
 from .refine.densecrf import CrfParameters
+from .refine.processes import refining_processes
 from .support_features import FeatureStore, SupportPooling
 
 T = TypeVar("T")
@@ -63,21 +63,24 @@ class TileStream:
         self._progress(Progress(stage, self._done, self._total, megapixels))
 
     def support_features(
-        self, support: SupportSet, grid: FeatureGrid, part: FeatureGrid, say: Say
+        self, support: SupportSet, grid: FeatureGrid, part: FeatureGrid | None, say: Say, alone: bool = True
     ) -> SupportFeatures:
         """Encode the tiles around the support polygons and pool their features.
 
         Args:
             support: The polygons.
             grid: The grid over the whole raster.
-            part: The grid that will be labelled; where it is the same, features are kept for then.
+            part: The grid that will be labelled; where it is the same, features are kept for then. None when
+                nothing will be.
             say: Told of polygons that are left out.
+            alone: Whether this is all the support.
         """
         pooling = SupportPooling(self._source, support, grid, self._runner.channels)
         tiles = pooling.tiles()
         keep = part == grid
-        self._total = part.tile_count + (0 if keep else len(tiles))
-        self._pixels_per_tile = part.width * part.height / max(part.tile_count, 1)
+        self._total = (part.tile_count if part else 0) + (0 if keep else len(tiles))
+        area = part or grid
+        self._pixels_per_tile = area.width * area.height / max(area.tile_count, 1)
 
         def encode(tile: Tile) -> tuple[Tile, Tensor, NDArray[np.bool_]] | None:
             read = read_tile(self._source, grid, tile, pixels=True)
@@ -92,7 +95,7 @@ class TileStream:
             if result is not None:
                 pooling.add(*result)
             self._step("support")
-        return pooling.finish(say)
+        return pooling.finish(say, alone)
 
     def label_blocks(
         self,
@@ -147,11 +150,11 @@ class TileStream:
             if tile.col + 1 < len(grid.col_spans):
                 continue
             final = grid.final_rows(tile.row)
-            while queue and _cells(grid, _grow(queue[0], margin, context))[0][1] <= final:
+            while queue and grid.cells_around(grow(queue[0], margin, context))[0][1] <= final:
                 place = queue.popleft()
                 yield self._block(strip, grid, place, context, margin), place
             if queue:
-                strip.release(_cells(grid, _grow(queue[0], margin, context))[0][0])
+                strip.release(grid.cells_around(grow(queue[0], margin, context))[0][0])
 
     def _scores(
         self, head: PrototypeHead, grid: FeatureGrid
@@ -198,16 +201,14 @@ class TileStream:
         """Processes for DenseCRF, which holds Python's lock while it works; a thread where that is not worth it."""
         if not crf or blocks < 2:
             return self._threads
-        workers = min(cpu_count(), blocks, 8)
-        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        self._processes = ProcessPoolExecutor(workers, env=single)
+        self._processes = refining_processes(min(cpu_count(), blocks, 8))
         return self._processes
 
     def _block(
         self, strip: ScoreStrip, grid: FeatureGrid, place: Window, window: Window, margin: int
     ) -> Block:
-        outer = _grow(place, margin, window)
-        rows, cols = _cells(grid, outer)
+        outer = grow(place, margin, window)
+        rows, cols = grid.cells_around(outer)
         top, left = int(outer.row_off) - grid.top, int(outer.col_off) - grid.left
         spectral, valid = self._source.read(outer)
         row, col = int(place.row_off - outer.row_off), int(place.col_off - outer.col_off)
@@ -235,21 +236,9 @@ def _edges(start: int, length: int, side: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _grow(place: Window, margin: int, within: Window) -> Window:
+def grow(place: Window, margin: int, within: Window) -> Window:
+    """A window with a margin, cut at the edges of another one."""
     left, top = max(place.col_off - margin, within.col_off), max(place.row_off - margin, within.row_off)
     right = min(place.col_off + place.width + margin, within.col_off + within.width)
     bottom = min(place.row_off + place.height + margin, within.row_off + within.height)
     return Window(left, top, right - left, bottom - top)
-
-
-def _cells(grid: FeatureGrid, place: Window) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The cells [start, stop) of each axis that interpolating a window of raster pixels needs."""
-    spans = []
-    for first, size, count in (
-        (int(place.row_off) - grid.top, int(place.height), grid.rows),
-        (int(place.col_off) - grid.left, int(place.width), grid.cols),
-    ):
-        start = floor((first + 0.5 - grid.first_center) / grid.cell)
-        stop = floor((first + size - 0.5 - grid.first_center) / grid.cell) + 2
-        spans.append((min(max(start, 0), count - 1), min(max(stop, 1), count)))
-    return spans[0], spans[1]

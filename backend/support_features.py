@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from .errors import SupportError
 from .heads.support import SupportFeatures
 from .rasters.grid import FeatureGrid, Tile
 from .rasters.source import RasterSource
-from .rasters.support import SupportSet
+from .rasters.support import ClassInfo, SupportSet
 
 PIXELS_PER_POLYGON = 400
 _LARGEST = 1e4  # of features in half precision
@@ -111,16 +111,8 @@ class SupportPooling:
             if box is None:
                 continue
             row, col = int(box.row_off - window.row_off), int(box.col_off - window.col_off)
-            mask = (
-                self._support.mask(index, box)
-                & valid[row : row + int(box.height), col : col + int(box.width)]
-            )
-            if not mask.any():
-                continue
-            y, x = int(box.row_off) - grid.top, int(box.col_off) - grid.left
-            vertical = grid.interpolation((y, y + mask.shape[0]), (tile.y0, tile.y1))
-            horizontal = grid.interpolation((x, x + mask.shape[1]), (tile.x0, tile.x1))
-            weights = (vertical.T @ mask.astype(np.float32) @ horizontal) * blend
+            seen = valid[row : row + int(box.height), col : col + int(box.width)]
+            weights = pooling_weights(grid, tile, box, self._support.mask(index, box) & seen) * blend
             cells = np.flatnonzero(weights)
             if len(cells):
                 weight = torch.from_numpy(weights.ravel()[cells]).to(rows)
@@ -128,39 +120,92 @@ class SupportPooling:
                 self._sums[index] += pooled.cpu().numpy()
                 self._areas[index] += weights.sum()
 
-    def finish(self, say: Callable[[str], None]) -> SupportFeatures:
+    def finish(self, say: Callable[[str], None], alone: bool = True) -> SupportFeatures:
         """The pooled features and a sample of pixel values.
 
         Args:
             say: Told of polygons that hold no usable pixel and are left out.
+            alone: Whether this is all the support; else other rasters may hold what is missing here.
 
         Raises:
             SupportError: When a class is left with no polygon.
         """
-        support = self._support
-        samples = [sample_polygon(self._source, support, index) for index in range(len(support.polygons))]
-        used = [i for i, sample in enumerate(samples) if sample.shape[1] and self._areas[i] > 0]
-        if not used:
-            raise SupportError(
-                f"No support polygon covers a valid pixel of {self._source.path}, which is nodata there; check the "
-                "raster's nodata value and mask, or draw where it has data."
-            )
-        for label, info in enumerate(support.classes):
-            if not any(support.labels[i] == label for i in used):
-                raise SupportError(
-                    f"No polygon of the class {info.name!r} covers a valid pixel of {self._source.path} of its own; "
-                    "draw one where the raster has data and no other class overlaps it."
-                )
-        if len(used) < len(samples):
-            say(f"{len(samples) - len(used)} polygons cover no valid pixel of their own and were left out.")
-        pixels = [samples[i].T for i in used]
-        return SupportFeatures(
-            labels=np.array([support.labels[i] for i in used], np.int64),
-            prototypes=(self._sums[used] / self._areas[used, None]).astype(np.float32),
-            pixels=np.concatenate(pixels).astype(np.float32),
-            pixel_polygon=np.repeat(np.arange(len(used)), [len(values) for values in pixels]),
-            classes=len(support.classes),
+        polygons = range(len(self._support.polygons))
+        samples = [sample_polygon(self._source, self._support, index) for index in polygons]
+        return collect_features(self._support, self._source.path, self._sums, self._areas, samples, say, alone)
+
+
+def pooling_weights(
+    grid: FeatureGrid, tile: Tile, box: Window, mask: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """What each cell of a tile counts for the features of a mask over a box of pixels inside the tile."""
+    y, x = int(box.row_off) - grid.top, int(box.col_off) - grid.left
+    vertical = grid.interpolation((y, y + mask.shape[0]), (tile.y0, tile.y1))
+    horizontal = grid.interpolation((x, x + mask.shape[1]), (tile.x0, tile.x1))
+    return vertical.T @ mask.astype(np.float32) @ horizontal
+
+
+def collect_features(
+    support: SupportSet,
+    raster: str,
+    sums: NDArray[np.float64],
+    areas: NDArray[np.float64],
+    samples: Sequence[NDArray[np.float32]],
+    say: Callable[[str], None],
+    alone: bool = True,
+) -> SupportFeatures:
+    """What a head is fitted on, from what was pooled and sampled of each polygon.
+
+    Args:
+        support: The polygons.
+        raster: Its path.
+        sums: Weighted sums of features, shape (P, D).
+        areas: Their weights, shape (P,); 0 where nothing of a polygon is valid.
+        samples: Pixel values of each polygon, shape (bands, n).
+        say: Told of polygons that hold no usable pixel and are left out.
+        alone: Whether this is all the support; else other rasters may hold what is missing here.
+
+    Raises:
+        SupportError: When a class is left with no polygon.
+    """
+    used = [i for i, sample in enumerate(samples) if sample.shape[1] and areas[i] > 0]
+    if alone:
+        check_support([support.labels[i] for i in used], support.classes, raster)
+    if len(used) < len(samples):
+        say(f"{len(samples) - len(used)} polygons cover no valid pixel of their own and were left out.")
+    pixels = [samples[i].T for i in used]
+    return SupportFeatures(
+        labels=np.array([support.labels[i] for i in used], np.int64),
+        prototypes=(sums[used] / areas[used, None]).astype(np.float32),
+        pixels=np.concatenate(pixels or [np.zeros((0, 0))]).astype(np.float32),
+        pixel_polygon=np.repeat(np.arange(len(used)), [len(values) for values in pixels]),
+        classes=len(support.classes),
+    )
+
+
+def check_support(labels: Iterable[int], classes: Sequence[ClassInfo], rasters: str) -> None:
+    """Check that every class has a polygon that can be used.
+
+    Args:
+        labels: Class index of each polygon in use.
+        classes: All of them.
+        rasters: Where the polygons lie, for the message.
+
+    Raises:
+        SupportError: When a class has none.
+    """
+    found = set(labels)
+    if not found:
+        raise SupportError(
+            f"No support polygon covers a valid pixel of {rasters}, which is nodata there; check the raster's "
+            "nodata value and mask, or draw where it has data."
         )
+    for label, info in enumerate(classes):
+        if label not in found:
+            raise SupportError(
+                f"No polygon of the class {info.name!r} covers a valid pixel of {rasters} of its own; draw one "
+                "where the raster has data and no other class overlaps it."
+            )
 
 
 def sample_polygon(source: RasterSource, support: SupportSet, index: int) -> NDArray[np.float32]:

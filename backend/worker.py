@@ -1,7 +1,8 @@
 """``python -m backend.worker``: serves the plugin over stdin and stdout, one JSON object a line.
 
 The main thread alone decides: it takes events from one inbox, in which a thread that reads requests, a thread that
-does tasks, and signals put theirs. One task is done at a time; the others wait in order. No port is ever opened.
+does tasks, and signals put theirs. One task is done at a time; the others wait in order, but a preview takes the place
+of those before it. No port is ever opened.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from . import __version__
@@ -33,6 +35,7 @@ from .protocol import (
     Cancelled,
     Error,
     Ping,
+    Preview,
     ProtocolError,
     Quit,
     Ready,
@@ -88,6 +91,7 @@ class Worker:
         for work in (self._read, self._work, self._limit_ending):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
         self._send(Ready(PROTOCOL, __version__, platform.python_version(), os.getpid()))
+        threading.Thread(target=_import_ahead, daemon=True).start()
         while self._running or not self._stopping:
             with suppress(queue.Empty):
                 self._inbox.get(timeout=_LOG_INTERVAL)()
@@ -156,6 +160,8 @@ class Worker:
         if self._is_open(request.id):
             text = f"The id {request.id} belongs to a request that is not answered yet."
             raise ProtocolError(text, request.id)
+        if isinstance(request, Preview):
+            self._drop_previews()
         if isinstance(request, Ping):
             running = self._running.task.id if self._running else None
             self._send(Result(request.id, {"running": running, "waiting": list(self._waiting)}))
@@ -174,6 +180,13 @@ class Worker:
 
     def _is_open(self, id: int) -> bool:
         return id in self._waiting or (self._running is not None and self._running.task.id == id)
+
+    def _drop_previews(self) -> None:
+        """Cancel all previews: what they would show is no longer wanted."""
+        running = [] if self._running is None else [self._running]
+        for job in (*self._waiting.values(), *running):
+            if isinstance(job.task, Preview):
+                self._cancel(job.task.id)
 
     def _cancel(self, id: int) -> None:
         if self._waiting.pop(id, None):
@@ -199,6 +212,12 @@ class Worker:
             sys.stderr.flush()
         # At once: threads that are still in the middle of a tile have nothing left to say.
         os._exit(0)
+
+
+def _import_ahead() -> None:
+    """Import what nearly every request needs and what takes seconds, while nobody waits for it yet."""
+    with suppress(Exception):  # the request that needs it will say
+        import_module("backend.tasks.preview")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

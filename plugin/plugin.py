@@ -1,72 +1,163 @@
-"""The plugin as QGIS sees it: an entry in the Raster menu and one in the plugin help."""
+"""The plugin as QGIS sees it: toolbar, menu entries, Processing provider."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qgis.PyQt.QtCore import QCoreApplication
-from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QAction, QMessageBox
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QTranslator, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtWidgets import QAction, QToolBar
+
+from .backend_service import BackendService
+from .icons import icon
+from .processing.provider import ProtolabelProvider
+from .translation import install_translator, tr
 
 if TYPE_CHECKING:
     from qgis.gui import QgisInterface
 
+    from .panels.setup_dialog import SetupDialog
+    from .workspace import Workspace
+
 _ROOT = Path(__file__).resolve().parent.parent
-_ICON = _ROOT / "resources" / "icons" / "protolabel.svg"
-_COMMAND = ".venv/bin/python -m backend label orthophoto.tif support.gpkg labels.tif"
-
-
-def tr(text: str) -> str:
-    """Translate a text of this plugin."""
-    return QCoreApplication.translate("Protolabel", text)
+_MENU = "Protolabel"
 
 
 class ProtolabelPlugin:
-    """Adds the menu entries and takes all of them away again."""
+    """Adds what QGIS shows and takes all of it away again; the dock is made when it is first asked for."""
 
-    def __init__(self, iface: QgisInterface) -> None:
+    def __init__(self, iface: QgisInterface | None) -> None:
         self._iface = iface
-        self._action: QAction | None = None
+        self._translator: QTranslator | None = None
+        self._service: BackendService | None = None
+        self._provider: ProtolabelProvider | None = None
+        self._toolbar: QToolBar | None = None
+        self._actions: list[QAction] = []
         self._help: QAction | None = None
+        self._workspace: Workspace | None = None
+        self._setup: SetupDialog | None = None
+
+    @property
+    def workspace(self) -> Workspace | None:
+        """What is open while the dock is, None before."""
+        return self._workspace
+
+    def initProcessing(self) -> None:
+        """Add the Processing algorithms; qgis_process calls only this."""
+        if self._service is None:
+            self._translator = install_translator(QgsApplication.locale())
+            self._service = BackendService()
+            self._provider = ProtolabelProvider(self._service)
+            QgsApplication.processingRegistry().addProvider(self._provider)
 
     def initGui(self) -> None:
-        """Add the entries; QGIS calls this when the plugin is switched on."""
+        """Add everything; QGIS calls this when the plugin is switched on."""
+        self.initProcessing()
         window = self._iface.mainWindow()
-        self._action = QAction(QIcon(str(_ICON)), tr("Label by Polygons…"), window)
-        self._action.setObjectName("protolabelLabel")
-        self._action.triggered.connect(self.explain)
-        self._iface.addPluginToRasterMenu("Protolabel", self._action)
-        self._help = QAction(QIcon(str(_ICON)), "Protolabel", window)
-        self._help.setObjectName("protolabelHelp")
-        self._help.triggered.connect(self.explain)
+        self._toolbar = self._iface.addToolBar("Protolabel")
+        self._toolbar.setObjectName("protolabelToolbar")
+        self._open = self._add("protolabel", "Open", tr("Label by Polygons"), self.show_dock, checkable=True)
+        self._draw = self._add("draw", "Draw", tr("Draw Support Polygons"), self._on_draw, checkable=True)
+        self._preview = self._add("preview", "Live", tr("Live Preview"), self._on_preview, checkable=True)
+        self._add("next_place", "Next", tr("Next Uncertain Place"), self._on_next)
+        self._add("run", "Label", tr("Label Raster"), self._on_run)
+        self._add("setup", "SetUp", tr("Set Up Backend…"), self.show_setup)
+        self._help = QAction(icon("protolabel"), "Protolabel", window)
+        self._help.triggered.connect(self.show_help)
         self._iface.pluginHelpMenu().addAction(self._help)
 
     def unload(self) -> None:
-        """Remove the entries; QGIS calls this when the plugin is switched off."""
-        if self._action is not None:
-            self._iface.removePluginRasterMenu("Protolabel", self._action)
-            self._action.deleteLater()
-            self._action = None
+        """Remove everything; QGIS calls this when the plugin is switched off or reloaded."""
+        if self._workspace is not None:
+            self._workspace.close()
+            self._workspace = None
+        if self._setup is not None:
+            self._setup.close()
+            self._setup.deleteLater()
+            self._setup = None
+        for action in self._actions:
+            self._iface.removePluginRasterMenu(_MENU, action)
+            action.deleteLater()
+        self._actions = []
         if self._help is not None:
             self._iface.pluginHelpMenu().removeAction(self._help)
             self._help.deleteLater()
             self._help = None
+        if self._toolbar is not None:
+            self._iface.mainWindow().removeToolBar(self._toolbar)
+            self._toolbar.deleteLater()
+            self._toolbar = None
+        if self._provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self._provider)
+            self._provider = None
+        if self._service is not None:
+            self._service.close()
+            self._service = None
+        if self._translator is not None:
+            QgsApplication.instance().removeTranslator(self._translator)
+            self._translator = None
 
-    def explain(self) -> None:
-        """Say how to label with this version."""
-        box = QMessageBox(self._iface.mainWindow())
-        box.setObjectName("protolabelExplanation")
-        box.setIcon(QMessageBox.Icon.Information)
-        box.setWindowTitle("Protolabel")
-        box.setText(tr("In this version, labelling is done on the command line."))
-        box.setInformativeText(
-            tr(
-                "Save the support polygons with the fields class_id and class_name, then run in the folder\n\n"
-                "{folder}\n\n{command}\n\nREADME.md in this folder explains the set-up and all options. "
-                "The label map opens in QGIS with its colours and class names."
-            ).format(folder=_ROOT, command=_COMMAND)
-        )
-        box.setStandardButtons(QMessageBox.StandardButton.Close)
-        box.exec()
-        box.deleteLater()
+    def show_dock(self, on: bool = True) -> Workspace:
+        """Show the dock or hide it."""
+        workspace = self._opened()
+        workspace.dock.setUserVisible(on)
+        return workspace
+
+    def show_setup(self) -> None:
+        """Show the dialog that installs the backend."""
+        from .panels.setup_dialog import SetupDialog
+
+        if self._setup is None:
+            self._setup = SetupDialog(self._service, self._iface.mainWindow())
+        self._setup.show()
+        self._setup.raise_()
+        self._setup.activateWindow()
+
+    def show_help(self) -> None:
+        """Open the manual."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(_ROOT / "README.md")))
+
+    def _opened(self) -> Workspace:
+        if self._workspace is None:
+            from .workspace import Workspace  # takes a moment, which QGIS's start is spared
+
+            self._workspace = Workspace(self._iface, self._service)
+            self._workspace.setupRequested.connect(self.show_setup)
+            self._workspace.drawingChanged.connect(self._draw.setChecked)
+            self._workspace.previewChanged.connect(self._preview.setChecked)
+            self._workspace.dock.visibilityChanged.connect(self._open.setChecked)
+        return self._workspace
+
+    def _on_draw(self, on: bool) -> None:
+        if on:
+            self.show_dock()
+        self._opened().toggle_drawing(on)
+
+    def _on_preview(self, on: bool) -> None:
+        if on:
+            self.show_dock()
+        self._opened().set_preview(on)
+
+    def _on_next(self) -> None:
+        self.show_dock().next_place()
+
+    def _on_run(self) -> None:
+        self.show_dock().ask_run()
+
+    def _add(
+        self, picture: str, name: str, text: str, slot: Callable[..., object], checkable: bool = False
+    ) -> QAction:
+        action = QAction(icon(picture), text, self._iface.mainWindow())
+        action.setObjectName(f"protolabel{name}Action")
+        action.setCheckable(checkable)
+        if checkable:
+            action.triggered[bool].connect(slot)
+        else:
+            action.triggered.connect(lambda: slot())
+        self._toolbar.addAction(action)
+        self._iface.addPluginToRasterMenu(_MENU, action)
+        self._actions.append(action)
+        return action

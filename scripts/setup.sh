@@ -11,6 +11,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/common.sh
 profile=${1:-dev}
 requirements=requirements/$profile.txt
 venv=${PROTOLABEL_VENV:-.venv}
@@ -18,14 +19,11 @@ python=$venv/bin/python
 stamp=$venv/.protolabel-$profile
 installing=$venv/.protolabel-installing
 
-say() { printf '%s\n' "$*" >&2; }
-fail() { say "Error: $*"; exit 2; }
-
 [[ -f $requirements ]] || fail "There is no $requirements; use backend, demo or dev."
 
 # One line that changes when the interpreter or any requirement does; fails when the environment is broken.
 fingerprint() {
-    "$python" - requirements/*.txt <<'PYTHON' 2>/dev/null
+    "$python" - requirements/{backend,demo,dev}.txt <<'PYTHON' 2>/dev/null
 import hashlib, pathlib, sys
 digest = hashlib.sha256()
 for name in sorted(sys.argv[1:]):
@@ -69,21 +67,6 @@ missing_packages() {
     command -v g++ >/dev/null || command -v c++ >/dev/null || command -v clang++ >/dev/null || echo g++
 }
 
-install_packages() {
-    local command="apt-get update && apt-get install -y --no-install-recommends $*" run=()
-    if ! command -v apt-get >/dev/null; then
-        fail "Missing on this system (names of the Debian packages): $*. Install them, then run make again."
-    elif [[ $(id -u) != 0 ]]; then
-        sudo -n true 2>/dev/null || fail "Missing: $*. Run this, then make again:  sudo sh -c '$command'"
-        run=(sudo -n)
-    fi
-    say "Installing $* ..."
-    run+=(env DEBIAN_FRONTEND=noninteractive apt-get)
-    "${run[@]}" update -q >&2 || say "apt-get update failed; trying with the lists that are there."
-    "${run[@]}" install -q -y --no-install-recommends "$@" >&2 ||
-        fail "Installing failed. Run this as root, then make again:  $command"
-}
-
 make_venv() {
     local found packages
     found=$(find_python)
@@ -100,9 +83,7 @@ make_venv() {
         [[ -z ${PYTHON:-} || $(version "$PYTHON") == $(version "$python") ]]; then
         return # only its packages are not up to date
     fi
-    if [[ -d $venv && -n $(ls -A "$venv") && ! -f $venv/pyvenv.cfg ]]; then
-        fail "$venv exists and is no Python environment; move it away or set PROTOLABEL_VENV."
-    fi
+    check_folder "$venv" PROTOLABEL_VENV
     say "Making the Python environment $venv with $("$found" --version) ..."
     "$found" -m venv --clear "$venv"
 }

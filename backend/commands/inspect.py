@@ -32,6 +32,7 @@ def command(raster: str, bands: str | None, as_json: bool) -> None:
         click.echo(json.dumps(facts))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in facts.items():
-        table.add_row(name, value)
+    del facts["values"]
+    for name, text in facts.items():
+        table.add_row(name, text)
     Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(table)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Protocol
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, Tex
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from ..estimate import RunEstimate, duration, size
 from ..labeling import LabelResult
 from ..progress import Progress
 
@@ -132,6 +134,23 @@ class BarReporter:
         self._bar.stop()
         self._bar.console.print(table)
         self._bar.console.print(f"Wrote {result.output} in {result.seconds:.1f} s.", soft_wrap=True)
+
+
+def print_estimate(estimate: RunEstimate, json_lines: bool) -> None:
+    """Print what a run would take, on stdout: a table for people, or one JSON object of the type ``estimate``."""
+    if json_lines:
+        sys.stdout.write(json.dumps({"type": "estimate", **asdict(estimate)}) + "\n")
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("size", f"{estimate.width:,} x {estimate.height:,} pixels, {estimate.tiles:,} tiles")
+    table.add_row("time", f"about {duration(estimate.seconds)}")
+    table.add_row("memory", f"about {size(estimate.memory)}; {size(estimate.free_memory)} are free")
+    disk = f"about {size(estimate.disk_expected)}, at most {size(estimate.disk)}"
+    table.add_row("disk", f"{disk}; {size(estimate.free_disk)} are free")
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(table)
+    for text in estimate.warnings:
+        console.print(f"Warning: {text}")
 
 
 def seconds_left(state: Progress, elapsed: float) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
-import pickle
+import pickle  # nosec B403 - for its exception
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

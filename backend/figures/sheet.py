@@ -192,7 +192,7 @@ def _draw_scale_bar(
     figure: Figure, sheet: _Sheet, corner: tuple[float, float], comparison: Comparison
 ) -> None:
     """Draw it in the first corner, from the lower left one on, where it hides no polygon."""
-    assert comparison.pixel_size is not None
+    assert comparison.pixel_size is not None  # nosec B101 - for the type checker
     height, pixels = comparison.labels.shape
     metres, width = pixels * comparison.pixel_size, sheet.panel_width
     length = round_length(metres * min(0.25, max(width - 0.5, 0.1) / width))

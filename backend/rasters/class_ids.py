@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import SupportError
 
 MAX_CLASSES = 65_000
-_MAX_ID = 65_534  # 65535 means "no label"
+MAX_ID = 65_534  # 65535 means "no label"
 _WHOLE = re.compile(r"[-+]?[0-9]+(\.0*)?")
 
 
@@ -49,9 +49,9 @@ def class_ids(
         raise SupportError(
             f"The field {field!r} of {path} has {len(set(ids))} classes; choose a field with at most {MAX_CLASSES}."
         )
-    wrong = [i for i in ids if not 0 <= i <= _MAX_ID]
+    wrong = [i for i in ids if not 0 <= i <= MAX_ID]
     if wrong:
-        raise SupportError(f"{path} has the class id {wrong[0]}; change it to one from 0 to {_MAX_ID}.")
+        raise SupportError(f"{path} has the class id {wrong[0]}; change it to one from 0 to {MAX_ID}.")
     if not names and labels is not None:
         names = _names(ids, labels, notes)
     return ids, {i: names.get(i, f"class {i}") for i in set(ids)}

@@ -5,17 +5,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
 
 from .source import RasterSource
 
 _LOOK = 512  # pixels a side that are read, decimated, to see how much is valid
+_LARGE = 8192  # pixels a side; of a larger raster only parts are looked at
+_PARTS = 12  # by 12 of them
+_PART = 32  # pixels a side
 
 
-def describe(path: str | Path, bands: Sequence[int] | None = None) -> dict[str, str]:
+def describe(path: str | Path, bands: Sequence[int] | None = None) -> dict[str, Any]:
     """Describe a raster.
 
     Args:
@@ -23,7 +29,8 @@ def describe(path: str | Path, bands: Sequence[int] | None = None) -> dict[str, 
         bands: As for :class:`RasterSource`.
 
     Returns:
-        Texts by name, in the order in which they are best read.
+        Texts by name, in the order in which they are best read; and "values", a dictionary for programs: "stretch"
+        (two lists, low and high), "bands" (numbers of those in use), "band_count" and "band_names" (of all).
 
     Raises:
         RasterError: When it cannot be read.
@@ -41,8 +48,7 @@ def describe(path: str | Path, bands: Sequence[int] | None = None) -> dict[str, 
             nodata = sorted({f"{value:g}" for value in src.nodatavals if value is not None})
             kinds = sorted({flag.name.replace("_", " ") for flags in src.mask_flag_enums for flag in flags})
             driver = src.driver
-        shape = min(source.height, _LOOK), min(source.width, _LOOK)
-        _, valid = source.read(source.window, shape)
+        valid = look_at_validity(source)
         size = source.pixel_size
         stretch = source.stretch
         identity = not np.any(stretch.low) and set(stretch.high) == {255.0}
@@ -62,7 +68,29 @@ def describe(path: str | Path, bands: Sequence[int] | None = None) -> dict[str, 
             "mask": ", ".join(kinds),
             "valid": f"{100 * valid.mean():.0f} % (looked at {valid.shape[1]} x {valid.shape[0]} pixels)",
             "stretch": "none, values are 0 to 255 already" if identity else pairs,
+            "values": {
+                "stretch": [list(stretch.low), list(stretch.high)],
+                "bands": [*composite, *extra],
+                "band_count": len(titles),
+                "band_names": titles,
+            },
         }
+
+
+def look_at_validity(source: RasterSource) -> NDArray[np.bool_]:
+    """Which pixels are valid, in a coarse picture of the raster.
+
+    Of a large raster it is put together from small parts that are spread over it: to decimate it, all of it would have
+    to be read.
+    """
+    if max(source.height, source.width) <= _LARGE:
+        return source.read(source.window, (min(source.height, _LOOK), min(source.width, _LOOK)))[1]
+    rows, cols = (
+        sorted(set(np.linspace(0, max(side - _PART, 0), _PARTS).astype(int).tolist()))
+        for side in (source.height, source.width)
+    )
+    size = min(source.height, _PART), min(source.width, _PART)
+    return np.block([[source.read(Window(col, row, size[1], size[0]))[1] for col in cols] for row in rows])
 
 
 def _crs(source: RasterSource) -> str:

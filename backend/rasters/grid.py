@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,39 @@ class FeatureGrid:
             return self.rows
         return self.row_spans[tile_row + 1][0] + self.trim
 
-    def interpolation(self, pixels: tuple[int, int], cells: tuple[int, int]) -> NDArray[np.float32]:
+    def core(self, tile: Tile) -> Tile:
+        """The cells of a tile that count for something."""
+        y0, y1 = self._inner(self.row_spans, tile.row)
+        x0, x1 = self._inner(self.col_spans, tile.col)
+        return Tile(tile.row, tile.col, y0, y1, x0, x1)
+
+    def tiles_over(self, rows: tuple[int, int], cols: tuple[int, int]) -> list[Tile]:
+        """The tiles whose cores hold any of the cells [start, stop) of each axis."""
+        down = [row for row, span in enumerate(self.row_spans) if _meet(span, rows)]
+        across = [col for col, span in enumerate(self.col_spans) if _meet(span, cols)]
+        tiles = [Tile(r, c, *self.row_spans[r], *self.col_spans[c]) for r in down for c in across]
+        cores = map(self.core, tiles)
+        return [
+            tile
+            for tile, core in zip(tiles, cores, strict=True)
+            if _meet((core.y0, core.y1), rows) and _meet((core.x0, core.x1), cols)
+        ]
+
+    def cells_around(self, window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The cells [start, stop) of each axis that interpolating a window of raster pixels needs."""
+        spans = []
+        for first, size, count in (
+            (int(window.row_off) - self.top, int(window.height), self.rows),
+            (int(window.col_off) - self.left, int(window.width), self.cols),
+        ):
+            start = floor((first + 0.5 - self.first_center) / self.cell)
+            stop = floor((first + size - 0.5 - self.first_center) / self.cell) + 2
+            spans.append((min(max(start, 0), count - 1), min(max(stop, 1), count)))
+        return spans[0], spans[1]
+
+    def interpolation(
+        self, pixels: tuple[int, int], cells: tuple[int, int], step: int = 1
+    ) -> NDArray[np.float32]:
         """Linear interpolation along one axis, from cells to pixel centres.
 
         Upsampling an image is ``A_y @ image @ A_x.T``. The transposed product takes a full-resolution mask to
@@ -120,17 +153,18 @@ class FeatureGrid:
         Args:
             pixels: Pixels [start, stop) relative to the part.
             cells: Cells [start, stop) that are at hand; beyond the first and last one their value is kept.
+            step: Pixels that are averaged to one; the interpolation is to the centres of these.
 
         Returns:
-            The matrix with shape (pixels, cells); each row adds up to 1.
+            The matrix with shape (pixels / step, cells); each row adds up to 1.
         """
         (p0, p1), (c0, c1) = pixels, cells
-        position = (np.arange(p0, p1) + 0.5 - self.first_center) / self.cell
+        position = (np.arange(p0, p1, step) + 0.5 * step - self.first_center) / self.cell
         position = np.clip(position, c0, c1 - 1) - c0
         lower = np.minimum(position.astype(int), max(c1 - c0 - 2, 0))
         fraction = (position - lower).astype(np.float32)
-        matrix = np.zeros((p1 - p0, c1 - c0), np.float32)
-        index = np.arange(p1 - p0)
+        matrix = np.zeros((len(position), c1 - c0), np.float32)
+        index = np.arange(len(position))
         matrix[index, lower] = 1.0 - fraction
         if c1 - c0 > 1:
             matrix[index, lower + 1] = fraction
@@ -149,6 +183,12 @@ class FeatureGrid:
         share: NDArray[np.float64] = own / total
         return share
 
+    def _inner(self, spans: list[tuple[int, int]], position: int) -> tuple[int, int]:
+        """The cells [start, stop) of a tile along one axis whose share is above 0."""
+        start, stop = spans[position]
+        first = start + (self.trim if position > 0 else 0)
+        return first, stop - (self.trim if position < len(spans) - 1 else 0)
+
     def _trapezoid(self, spans: list[tuple[int, int]], position: int) -> NDArray[np.float64]:
         start, stop = spans[position]
         shape = np.ones(stop - start)
@@ -158,6 +198,10 @@ class FeatureGrid:
         if position < len(spans) - 1:
             shape = np.minimum(shape, slope[::-1])
         return shape
+
+
+def _meet(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    return a[0] < b[1] and b[0] < a[1]
 
 
 def cover(length: int, size: int, overlap: int) -> list[tuple[int, int]]:

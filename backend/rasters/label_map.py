@@ -19,6 +19,7 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
@@ -44,6 +45,15 @@ def class_tags(classes: Sequence[ClassInfo], colors: Mapping[int, Color]) -> dic
     """Write into a dataset tag, as JSON, the name and colour of each id; it travels inside the GeoTIFF."""
     entries = [{"id": info.id, "name": info.name, "color": hex_color(colors[info.id])} for info in classes]
     return {CLASSES_TAG: json.dumps(entries, separators=(",", ":"))}
+
+
+def classes_of(src: DatasetReader) -> tuple[ClassInfo, ...]:
+    """The classes that a label map names in its tag; none for one from elsewhere."""
+    try:
+        entries = json.loads(src.tags().get(CLASSES_TAG, "[]"))
+        return tuple(ClassInfo(int(entry["id"]), str(entry["name"])) for entry in entries)
+    except (ValueError, TypeError, KeyError):
+        return ()
 
 
 def category_names(classes: Sequence[ClassInfo]) -> list[str] | None:
@@ -221,7 +231,7 @@ class RasterWriter:
 
     def _make(self) -> None:
         self._dst.close()
-        _check_blocks(self._tiles)  # closing writes what is still in memory, and does not say when that fails
+        check_blocks(self._tiles)  # closing writes what is still in memory, and does not say when that fails
         packing = {
             "COMPRESS": "DEFLATE",
             "BLOCKSIZE": _BLOCK,
@@ -230,7 +240,7 @@ class RasterWriter:
         }
         overviews = {"OVERVIEWS": "IGNORE_EXISTING", "OVERVIEW_RESAMPLING": self._resampling.upper()}
         rasterio.shutil.copy(str(self._tiles), str(self._part), driver="COG", **packing, **overviews)
-        _check_blocks(self._part)
+        check_blocks(self._part)
         _check_pixels(self._tiles, self._part)
         if self._categories:
             add_category_names(_beside(self._part, ".aux.xml"), self._categories)
@@ -299,7 +309,7 @@ def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def _check_blocks(path: Path) -> None:
+def check_blocks(path: Path) -> None:
     """Raise OSError unless the file holds every block of a GeoTIFF; GDAL reads a missing one as nodata."""
     size = path.stat().st_size
     with _open(path) as src:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,21 +91,26 @@ def class_colors(count: int) -> list[Color]:
     return [next(stream) for _ in range(count)]
 
 
-def colors_for(classes: Sequence[ClassInfo]) -> dict[int, Color]:
+def colors_for(classes: Sequence[ClassInfo], given: Mapping[int, Color] | None = None) -> dict[int, Color]:
     """Choose a colour for each class: by its name where that says what it is, else from :func:`class_colors`.
 
     Of several classes with the same meaning the first one gets its colour.
 
     Args:
         classes: With different ids.
+        given: Colours by class id that the user chose; the other classes get different ones.
 
     Returns:
-        Red, green and blue, 0..255, by class id; all different.
+        Red, green and blue, 0..255, by class id; all different, except for what was given.
     """
-    chosen: dict[int, Color] = {}
+    given = given or {}
+    chosen = {info.id: given[info.id] for info in classes if info.id in given}
+    taken = np.array(list(chosen.values()), float).reshape(-1, 3)
     for info in classes:
-        color = _by_name(info.name)
-        if color is not None and color not in chosen.values():
+        color = None if info.id in chosen else _by_name(info.name)
+        if color is None or color in chosen.values():
+            continue
+        if not len(taken) or _nearest(color, taken) >= _SEMANTIC_GAP:
             chosen[info.id] = color
     taken = np.array(list(chosen.values()) or [(0, 0, 0)], float)
     reserved = set(chosen.values())

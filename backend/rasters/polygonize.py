@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,19 +14,24 @@ from typing import Any
 
 import numpy as np
 import pyogrio
-import pyproj
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.features import shapes
 from rasterio.io import DatasetReader
+from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from ..errors import RasterError
-from .label_map import check_output, write_error
+from ..progress import CancelToken
+from .coverage import Chunk, joined, simplified
+from .georeference import Points, pixel_mapping
+from .label_map import check_blocks, check_output, write_error
+from .measures import Measures
 from .parts import part_path, sweep_parts
+from .sieve import Sieve
 from .support import ClassInfo
 
 _CHUNK = 20_000  # polygons that are converted and written at once
@@ -60,43 +65,29 @@ _FORMATS: tuple[tuple[str, _Format], ...] = (
 EXTENSIONS = tuple(extension for extension, _ in _FORMATS)
 
 
-class _Areas:
-    """Areas of polygons in the unit that the coordinates allow.
-
-    Attributes:
-        field: ``area_m2``, or ``area_px`` without a CRS.
-    """
-
-    def __init__(self, crs: CRS | None, pixel: float) -> None:
-        """Choose the unit; ``pixel`` is a pixel's area in units of the coordinates."""
-        self.field = "area_px" if crs is None else "area_m2"
-        geographic = crs is not None and crs.is_geographic
-        self._geod = pyproj.CRS.from_wkt(crs.to_wkt()).get_geod() if crs is not None and geographic else None
-        self._unit = 1.0 / pixel if crs is None else 1.0
-        if crs is not None and self._geod is None:
-            with suppress(CRSError):  # a local system without a unit: taken as metres
-                self._unit = float(crs.linear_units_factor[1]) ** 2
-
-    def of(self, polygons: NDArray[np.object_]) -> NDArray[np.float64]:
-        """Areas with shape (n,); on the ellipsoid when the CRS is geographic."""
-        if self._geod is None:
-            return np.asarray(shapely.area(polygons), np.float64) * self._unit
-        return np.array([abs(self._geod.geometry_area_perimeter(polygon)[0]) for polygon in polygons], float)
-
-
-def polygonize(label_map: str | Path, output: str | Path, classes: Sequence[ClassInfo]) -> int:
+def polygonize(
+    label_map: str | Path,
+    output: str | Path,
+    classes: Sequence[ClassInfo],
+    sieve: int = 0,
+    simplify: float = 0.0,
+    cancel: CancelToken | None = None,
+) -> int:
     """Write the areas of a label map as polygons along the pixel edges; areas that share a corner stay apart.
 
-    The fields are ``class_id``, ``class_name`` and ``area_m2``: planar in a projected CRS, geodesic in a
-    geographic one. Without a CRS coordinates are those of the raster's transform, else pixels (y down), and
-    the area is ``area_px``. Pixels without a label give no polygon. Memory grows with the number of polygons,
-    by about half a kilobyte each, and not with the raster.
+    The fields are ``class_id``, ``class_name``, ``area_m2`` and ``perimeter_m``: planar in a projected CRS whose metres
+    are metres, else on the ellipsoid. Without a CRS coordinates are those of the raster's transform, else pixels
+    (y down), and the measures are ``area_px`` and ``perimeter_px``. Pixels without a label give no polygon. Memory
+    grows with the number of polygons, by about half a kilobyte each, and not with the raster.
 
     Args:
         label_map: A raster of class ids.
         output: GeoPackage, GeoJSON, FlatGeobuf or Shapefile by its extension; an earlier one is replaced at
             the end.
         classes: Those with names; other ids are named "class ID".
+        sieve: Patches of fewer pixels go to their largest neighbour, see :class:`Sieve`.
+        simplify: Tolerance in pixels, see :func:`simplified`; 0 keeps the pixel edges.
+        cancel: Looked at for every strip of the raster and every chunk of polygons.
 
     Returns:
         How many polygons were written.
@@ -104,17 +95,26 @@ def polygonize(label_map: str | Path, output: str | Path, classes: Sequence[Clas
     Raises:
         RasterError: When the label map cannot be read.
         OutputError: When the output cannot be written.
+        Cancelled: When ``cancel`` was used.
     """
-    target = Path(output)
+    target, cancel = Path(output), cancel or CancelToken()
     formats = dict(_FORMATS)
     check_output(target, label_map, extensions=EXTENSIONS)
     chosen = formats[target.suffix.lower()]
     # OGR writes several files for some formats: their own folder keeps them together until they are whole.
-    folder = part_path(target, "polygons")
+    folder, sieved = part_path(target, "polygons"), part_path(target, "sieve")
     try:
         sweep_parts(target)
         folder.mkdir()
-        count = _write(str(label_map), folder / target.name, chosen, {info.id: info.name for info in classes})
+        with ExitStack() as stack:
+            src = stack.enter_context(_open(str(label_map)))
+            if sieve > 1:
+                _write_sieved(src, sieved, sieve, cancel)
+                src = stack.enter_context(_open(str(sieved)))
+            chunks = _chunks(src, simplify, cancel)
+            names = {info.id: info.name for info in classes}
+            count = _write(src, chunks, folder / target.name, chosen, names)
+        cancel.check()
         for ending in chosen.stale:
             target.with_suffix(ending).unlink(missing_ok=True)
         for file in sorted(folder.iterdir()):
@@ -123,49 +123,86 @@ def polygonize(label_map: str | Path, output: str | Path, classes: Sequence[Clas
         raise write_error(target, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        sieved.unlink(missing_ok=True)
     return count
 
 
-def _write(label_map: str, part: Path, chosen: _Format, names: Mapping[int, str]) -> int:
-    """Write the polygons of a label map to a new file; returns their number."""
-    with _open(label_map) as src:
-        crs: CRS | None = src.crs or None
-        areas = _Areas(crs, abs(src.transform.determinant))
-        columns = ["class_id", "class_name", areas.field]
-        options: dict[str, Any] = {
-            "driver": chosen.driver,
-            "layer": part.stem,
-            "geometry_type": "Polygon",
-            "crs": crs.to_wkt() if crs is not None else None,
-            "encoding": chosen.encoding,
-        }
-        chunks = _chunks(src) if chosen.append else iter([_joined(_chunks(src))])
-        count = 0
-        for number, (ids, polygons) in enumerate(chunks):
-            texts = np.array([names.get(class_id, f"class {class_id}") for class_id in ids.tolist()], object)
-            values = [ids, texts, areas.of(polygons)]
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*crs.*was not provided")
-                warnings.simplefilter("ignore", RuntimeWarning)  # a shapefile cuts long names
-                wkb = shapely.to_wkb(polygons)
-                pyogrio.raw.write(part, wkb, values, columns, append=number > 0, **options)
-            count += len(ids)
+def _write_sieved(src: DatasetReader, part: Path, smallest: int, cancel: CancelToken) -> None:
+    """Write a label map without its small patches to a new file."""
+    try:
+        sieve = Sieve(src, smallest, cancel)
+    except RasterioError as error:
+        raise _unreadable(src.name, error) from error
+    profile = {"width": src.width, "height": src.height, "count": 1, "dtype": src.dtypes[0]}
+    place = {"crs": src.crs, "transform": src.transform, "nodata": src.nodata}
+    packing = {"tiled": True, "blockxsize": _ROWS, "blockysize": _ROWS, "compress": "deflate", "zlevel": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(
+                part, "w", driver="GTiff", bigtiff="if_safer", **profile, **place, **packing
+            ) as dst:
+                for labels, row in sieve.strips():
+                    dst.write(labels, 1, window=Window(0, row, src.width, len(labels)))
+        except (RasterioError, CPLE_BaseError) as error:
+            raise OSError(str(error)) from error
+    check_blocks(part)
+
+
+def _write(
+    src: DatasetReader, chunks: Iterator[Chunk], part: Path, chosen: _Format, names: Mapping[int, str]
+) -> int:
+    """Write polygons in pixels to a new file; returns their number."""
+    measures = Measures(src)
+    columns = ["class_id", "class_name", measures.area, measures.perimeter]
+    options: dict[str, Any] = {
+        "driver": chosen.driver,
+        "layer": part.stem,
+        "geometry_type": "Polygon",
+        "crs": src.crs.to_wkt() if src.crs else None,
+        "encoding": chosen.encoding,
+    }
+    count = 0
+    for number, (ids, pixels) in enumerate(chunks if chosen.append else iter([joined(chunks)])):
+        polygons = shapely.transform(pixels, _to_coordinates(src.transform))
+        texts = np.array([names.get(class_id, f"class {class_id}") for class_id in ids.tolist()], object)
+        values = [ids, texts, *measures.of(polygons)]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*crs.*was not provided")
+            warnings.simplefilter("ignore", RuntimeWarning)  # a shapefile cuts long names
+            wkb = shapely.to_wkb(polygons)
+            pyogrio.raw.write(part, wkb, values, columns, append=number > 0, **options)
+        count += len(ids)
     written = pyogrio.read_info(part, force_feature_count=True)["features"]
     if max(written, 0) != count:  # OGR does not always say that the disk is full
         raise OSError(f"only {written} of {count} polygons arrived")
     return count
 
 
-_Chunk = tuple[NDArray[np.int32], NDArray[np.object_]]
+def _to_coordinates(transform: Affine) -> Callable[[Points], Points]:
+    matrix = np.array([[transform.a, transform.d], [transform.b, transform.e]])
+
+    def apply(pixels: Points) -> Points:
+        coordinates: Points = pixels @ matrix + [transform.c, transform.f]
+        return coordinates
+
+    return apply
 
 
-def _chunks(src: DatasetReader) -> Iterator[_Chunk]:
-    """Ids and polygons with shape (n,), some at a time; one empty chunk when there are none."""
-    _read_through(src)
-    found = shapes(rasterio.band(src, 1), connectivity=4, transform=src.transform)
+def _chunks(src: DatasetReader, tolerance: float, cancel: CancelToken) -> Iterator[Chunk]:
+    chunks = _outlined(src, cancel)
+    return simplified(chunks, tolerance) if tolerance > 0 else chunks
+
+
+def _outlined(src: DatasetReader, cancel: CancelToken) -> Iterator[Chunk]:
+    """Ids and polygons in pixels with shape (n,), some at a time; one empty chunk when there are none."""
+    _read_through(src, cancel)
+    found = shapes(rasterio.band(src, 1), connectivity=4)
+    to_pixels = pixel_mapping(src.transform)  # GDAL applies the transform whether it is wanted or not
     labelled = ((shape["coordinates"], int(value)) for shape, value in found if value != src.nodata)
     first = True
     while True:
+        cancel.check()
         try:
             part = list(islice(labelled, _CHUNK))
         except Exception as error:  # GDAL's errors have no public base class
@@ -174,31 +211,29 @@ def _chunks(src: DatasetReader) -> Iterator[_Chunk]:
             return
         first = False
         ids = np.array([class_id for _, class_id in part], np.int32)
-        yield ids, _polygons([rings for rings, _ in part])
+        yield ids, _polygons([rings for rings, _ in part], lambda points: np.rint(to_pixels(points)))
 
 
-def _read_through(src: DatasetReader) -> None:
+def _read_through(src: DatasetReader, cancel: CancelToken) -> None:
     """Raise RasterError when a part cannot be read: GDAL just polygonises what comes before it."""
     try:
         for row in range(0, src.height, _ROWS):
+            cancel.check()
             src.read(1, window=Window(0, row, src.width, min(_ROWS, src.height - row)))
     except RasterioError as error:
         raise _unreadable(src.name, error) from error
 
 
-def _joined(chunks: Iterator[_Chunk]) -> _Chunk:
-    ids, polygons = zip(*chunks, strict=True)
-    return np.concatenate(ids), np.concatenate(polygons)
-
-
-def _polygons(shells: Sequence[Sequence[Sequence[tuple[float, float]]]]) -> NDArray[np.object_]:
+def _polygons(
+    shells: Sequence[Sequence[Sequence[tuple[float, float]]]], mapping: Callable[[Points], Points]
+) -> NDArray[np.object_]:
     """Polygons out of lists of rings, the first one of each list outside; much faster all at once."""
     rings = [ring for shell in shells for ring in shell]
     if not rings:
         return np.empty(0, object)
     points = np.array([point for ring in rings for point in ring], np.float64)
     numbers = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
-    closed = shapely.linearrings(points, indices=numbers)
+    closed = shapely.linearrings(mapping(points), indices=numbers)
     owners = np.repeat(np.arange(len(shells)), [len(shell) for shell in shells])
     return np.asarray(shapely.polygons(closed, indices=owners), object)
 
@@ -212,6 +247,8 @@ def _open(path: str) -> Iterator[DatasetReader]:
     except RasterioError as error:
         raise _unreadable(path, error) from error
     with src:
+        if src.count != 1:
+            raise RasterError(f"{path} has {src.count} bands, not one of class ids; choose a label map.")
         if src.dtypes[0] not in ("uint8", "uint16", "int16", "int32"):
             raise RasterError(f"{path} holds {src.dtypes[0]} values, not class ids; choose a label map.")
         yield src

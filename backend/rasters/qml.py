@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405 - expat since 2.4.1 stops entities that grow
 
 from ..errors import OutputError
 from .palette import Color, hex_color
@@ -113,7 +113,9 @@ def add_category_names(aux: Path, names: Sequence[str]) -> None:
     Raises:
         OSError: When it cannot be written.
     """
-    root = ElementTree.fromstring(aux.read_bytes()) if aux.exists() else ElementTree.Element("PAMDataset")
+    root = ElementTree.Element("PAMDataset")
+    if aux.exists():  # which GDAL has just written
+        root = ElementTree.fromstring(aux.read_bytes())  # nosec B314 - see the import
     band = root.find("PAMRasterBand[@band='1']")
     if band is None:
         band = ElementTree.SubElement(root, "PAMRasterBand", {"band": "1"})

@@ -104,8 +104,9 @@ class RasterSource:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        self._src.close()
+        """Close the file, after what is being read."""
+        with self._lock:
+            self._src.close()
 
     @property
     def files(self) -> list[Path]:

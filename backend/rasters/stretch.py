@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..errors import RasterError
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,36 @@ class Stretch:
     def identity(cls, bands: int) -> Stretch:
         """The stretch of 8-bit imagery, which keeps its values."""
         return cls((0.0,) * bands, (255.0,) * bands)
+
+    @classmethod
+    def parse(cls, text: str) -> Stretch:
+        """Read "LOW:HIGH,LOW:HIGH,...", one pair per band.
+
+        Raises:
+            RasterError: When it is something else, or no pair of a lower and a higher number.
+        """
+        try:
+            pairs = [tuple(map(float, pair.split(":"))) for pair in text.split(",")]
+            low, high = zip(*pairs, strict=True)
+        except ValueError as error:
+            raise RasterError(
+                f"The stretch {text!r} is not understood; write LOW:HIGH for each band, for example 0:3000,0:2500."
+            ) from error
+        return cls.checked(low, high)
+
+    @classmethod
+    def checked(cls, low: Sequence[float], high: Sequence[float]) -> Stretch:
+        """Make a stretch of numbers that somebody gave.
+
+        Raises:
+            RasterError: When they cannot be one.
+        """
+        pairs = list(zip(low, high, strict=False))
+        if len(low) != len(high) or not pairs or not all(a < b and isfinite(b - a) for a, b in pairs):
+            raise RasterError(
+                "The stretch needs a lower and a higher number for each band, for example 0:3000,0:2500."
+            )
+        return cls(tuple(low), tuple(high))
 
     @classmethod
     def from_sample(

@@ -22,7 +22,7 @@ from .georeference import Points, drawn_upside_down, pixel_mapping, proj_system
 from .source import RasterSource
 from .support_layer import SupportLayer, read_layer
 
-__all__ = ["MAX_CLASSES", "ClassInfo", "SupportSet", "burn_polygon", "read_support"]
+__all__ = ["MAX_CLASSES", "ClassInfo", "SupportSet", "burn_polygon", "find_support", "read_support"]
 
 _PIECES = 1024  # that all polygons together are cut into from side to side before they are reprojected
 
@@ -119,7 +119,7 @@ class SupportSet:
 
     @cached_property
     def _tree(self) -> shapely.STRtree:
-        return shapely.STRtree(self.polygons)
+        return shapely.STRtree(np.array(self.polygons, object))  # there may be none
 
 
 def read_support(
@@ -139,23 +139,36 @@ def read_support(
     Raises:
         SupportError: When the file, the field, the geometries or the classes cannot serve.
     """
+    found = find_support(path, source, class_field, name_field)
+    if not found.polygons:
+        raise SupportError(
+            f"No polygon of {path} lies inside the raster {source.path}; check that both show the same place "
+            "and that their coordinate systems are right."
+        )
+    if len(found.classes) < 2:
+        raise SupportError(
+            f"{path} has polygons of only one class inside the raster ({found.classes[0].name}); draw at least one "
+            "more class."
+        )
+    return found
+
+
+def find_support(
+    path: str | Path, source: RasterSource, class_field: str = "class_id", name_field: str = "class_name"
+) -> SupportSet:
+    """Read the support polygons that lie on a raster, however few: :func:`read_support` without its demands.
+
+    Raises:
+        SupportError: When the file, the field or the geometries cannot serve.
+    """
     layer = read_layer(str(path), class_field, name_field)
     notes = list(layer.notes)
     ids, names = class_ids(layer.ids, layer.names, class_field, layer.path, notes)
     parts = _inside(_to_pixels(layer, source, notes), source)
     inside = [index for index, part in enumerate(parts) if not part.is_empty]
-    if not inside:
-        raise SupportError(
-            f"No polygon of {path} lies inside the raster {source.path}; check that both show the same place "
-            "and that their coordinate systems are right."
-        )
     if len(inside) < len(parts):
         notes.append(f"{len(parts) - len(inside)} of {len(parts)} polygons lie outside the raster.")
     used = sorted({ids[i] for i in inside})
-    if len(used) < 2:
-        raise SupportError(
-            f"{path} has polygons of only one class inside the raster ({names[used[0]]}); draw at least one more class."
-        )
     classes = tuple(ClassInfo(i, names[i]) for i in used)
     position = {info.id: index for index, info in enumerate(classes)}
     labels = tuple(position[ids[i]] for i in inside)

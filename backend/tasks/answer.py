@@ -9,12 +9,27 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import protocol
 from ..errors import Cancelled, ProtolabelError
 from ..progress import CancelToken
-from ..protocol import Error, Inspect, Label, Models, Reply, Result, Task
+from ..protocol import (
+    Error,
+    Estimate,
+    Inspect,
+    Label,
+    Models,
+    Preview,
+    Reply,
+    Result,
+    Task,
+    Uncertain,
+    Vectorize,
+)
+
+if TYPE_CHECKING:
+    from ..preview.workbench import Workbench
 
 Send = Callable[[Reply], None]
 _LONGEST_MESSAGE, _LONGEST_DETAIL = (
@@ -25,6 +40,9 @@ _LONGEST_MESSAGE, _LONGEST_DETAIL = (
 
 class TaskRunner:
     """Does the tasks of one worker, and keeps between them what makes the next one faster."""
+
+    def __init__(self) -> None:
+        self._kept: Workbench | None = None
 
     def answer(self, task: Task, send: Send, cancel: CancelToken) -> Reply:
         """Do a task; whatever happens becomes its final reply.
@@ -42,6 +60,8 @@ class TaskRunner:
         except ProtolabelError as error:
             return Error(task.id, "user", str(error)[:_LONGEST_MESSAGE])
         except MemoryError:
+            if self._kept is not None:
+                self._kept.release()
             text = "Not enough memory; close other programs, or label a part of the raster."
             return Error(task.id, "user", text)
         except BaseException as error:  # nothing may end the thread that calls this
@@ -49,11 +69,32 @@ class TaskRunner:
             text = f"Unexpected error ({type(error).__name__}: {error})"[:_LONGEST_MESSAGE]
             return Error(task.id, "internal", text, traceback.format_exc()[-_LONGEST_DETAIL:])
 
+    def close(self) -> None:
+        """End threads and processes and remove files."""
+        if self._kept is not None:
+            self._kept.close()
+
     def _run(self, task: Task, send: Send, cancel: CancelToken) -> dict[str, Any]:
         if isinstance(task, Label):
             from .label import label
 
             return label(task, send, cancel)
+        if isinstance(task, Preview):
+            from .preview import preview
+
+            return preview(task, send, cancel, self._workbench())
+        if isinstance(task, Uncertain):
+            from .uncertain import uncertain
+
+            return uncertain(task, cancel, self._workbench())
+        if isinstance(task, Estimate):
+            from .estimate import estimate
+
+            return estimate(task, send, cancel)
+        if isinstance(task, Vectorize):
+            from .vectorize import vectorize
+
+            return vectorize(task, cancel)
         if isinstance(task, Inspect):
             from .inspect import inspect
 
@@ -63,6 +104,13 @@ class TaskRunner:
 
             return models()
         raise NotImplementedError(task.KIND)
+
+    def _workbench(self) -> Workbench:
+        if self._kept is None:
+            from ..preview.workbench import Workbench
+
+            self._kept = Workbench()
+        return self._kept
 
 
 def remove_parts(task: Task) -> None:

@@ -15,22 +15,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .candidates import python_of
 from .children import run_child
-from .errors import SetupCancelled, SetupError
+from .errors import CheckError, SetupCancelled, SetupError
 from .install_errors import explain
 from .install_lock import install_lock
-from .install_steps import InstallOptions, Step, install_steps, without_secrets
+from .install_steps import (
+    InstallOptions,
+    Step,
+    download_progress,
+    install_steps,
+    optional_steps,
+    without_secrets,
+)
 from .interpreter import Probe
 from .scrub import child_environment
 from .verify import VERIFY_SCRIPT, Verified, verify
 
 _MARKER = "protolabel.json"
 _PREFIX = "env-"
-_GIGABYTE = 1 << 30
+_GIGABYTE = 10**9
+FOLDER_VARIABLE = "PROTOLABEL_DATA"
 
 Say = Callable[[str], None]
 
@@ -54,7 +62,12 @@ class Environment:
 
 
 def data_folder(system: str = sys.platform, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where programs keep large files of a user: not roaming, not backed up, not in QGIS's profile."""
+    """Where programs keep large files of a user: not roaming, not backed up, not in QGIS's profile.
+
+    The variable PROTOLABEL_DATA names another folder.
+    """
+    if environ.get(FOLDER_VARIABLE):
+        return Path(os.path.abspath(environ[FOLDER_VARIABLE]))
     home = Path.home()
     if system == "win32":
         return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "Protolabel"
@@ -107,6 +120,16 @@ class Environments:
                     found.append((marker.stat().st_mtime, environment))
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
+    def leftovers(self) -> list[Path]:
+        """Folders of environments that :meth:`find` passes over: outdated, half-made or broken ones."""
+        found = self.find()
+        folders = self.root.glob(f"{_PREFIX}*")
+        return sorted(folder for folder in folders if found is None or folder != found.folder)
+
+    def is_current(self, folder: Path) -> bool:
+        """Whether an environment's folder is for the present requirements."""
+        return folder.name.endswith(f"-{self._key}")
+
     def create(
         self,
         python: Probe,
@@ -133,8 +156,9 @@ class Environments:
                 _delete(folder)
                 self._check_space(options)
                 with self.log.open("w", encoding="utf-8") as log:
+                    tell = _Teller(log.write, say)
                     try:
-                        return self._make(folder, python, options, _Teller(log.write, say), cancel)
+                        return self._make_or_fall_back(folder, python, options, tell, cancel)
                     except BaseException:
                         _delete(folder)
                         raise
@@ -149,19 +173,37 @@ class Environments:
         say: Say | None = None,
         cancel: threading.Event | None = None,
     ) -> Environment:
-        """See whether the environment works, and make it anew when it does not; the arguments are those of create."""
+        """See whether the environment works, and make it anew when it does not; the arguments are those of create.
+
+        What could not be installed before, for want of a compiler, is tried again.
+        """
         options = options or InstallOptions()
         environment = self.find()
         if environment is not None:
             try:
                 verified = self._verify(environment.folder, options, cancel)
-                return Environment(environment.folder, verified)
-            except SetupCancelled:
-                raise
-            except SetupError as error:
+                if verified.crf:
+                    return self._finish(environment.folder, verified)
+                with install_lock(self.root / "install.lock"), self.log.open("w", encoding="utf-8") as log:
+                    return self._complete(environment.folder, options, _Teller(log.write, say), cancel)
+            except CheckError as error:
                 if say is not None:
                     say(str(error))
         return self.create(python, options, say, cancel)
+
+    def check(self, device: str = "auto", cancel: threading.Event | None = None) -> Environment:
+        """Let the environment prove once more that it works, and keep what it tells.
+
+        Raises:
+            SetupError: When there is none, or it does not work.
+            SetupCancelled: When ``cancel`` was set.
+        """
+        environment = self.find()
+        if environment is None:
+            raise SetupError(f"There is no whole environment in {self.root}; install one.")
+        verified = self._verify(environment.folder, InstallOptions(device=device), cancel)
+        note = "" if verified.crf else environment.verified.crf_note
+        return self._finish(environment.folder, replace(verified, crf_note=note))
 
     def remove(self) -> None:
         """Remove all managed environments, outdated ones as well.
@@ -176,10 +218,27 @@ class Environments:
 
     def _check_space(self, options: InstallOptions) -> None:
         free = shutil.disk_usage(self.root).free
-        if free < options.disk_space:
-            wanted, there = options.disk_space / _GIGABYTE, free / _GIGABYTE
+        if free < options.needed:
+            wanted, there = options.needed / _GIGABYTE, free / _GIGABYTE
             text = f"{self.root} has {there:.1f} GB free and {wanted:.1f} GB are needed"
             raise SetupError(f"{text}; free some or choose another folder.")
+
+    def _make_or_fall_back(
+        self, folder: Path, python: Probe, options: InstallOptions, tell: Say, cancel: threading.Event | None
+    ) -> Environment:
+        try:
+            return self._make(folder, python, options, tell, cancel)
+        except CheckError as error:
+            if not options.cuda or options.wheels is not None:
+                raise
+            reason = str(error)
+        tell(
+            f"PyTorch for CUDA does not work on this machine ({reason.rstrip('.')}); trying the one for the CPU ..."
+        )
+        _delete(folder)
+        made = self._make(folder, python, options.for_cpu(), tell, cancel)
+        note = f"PyTorch for CUDA does not work on this machine: {reason}"
+        return self._finish(folder, replace(made.verified, note=note))
 
     def _make(
         self,
@@ -190,20 +249,40 @@ class Environments:
         cancel: threading.Event | None,
     ) -> Environment:
         for step in install_steps(Path(python.executable), folder, self._requirements, options):
-            tell(f"{step.title} ...")
             self._run(step, folder, options, tell, cancel)
+        return self._complete(folder, options, tell, cancel)
+
+    def _complete(
+        self, folder: Path, options: InstallOptions, tell: Say, cancel: threading.Event | None
+    ) -> Environment:
+        """Install what is optional, and let the environment prove that it works."""
+        notes = []
+        for step in optional_steps(folder, self._requirements, options):
+            try:
+                self._run(step, folder, options, tell, cancel)
+            except SetupCancelled:
+                raise
+            except SetupError as error:
+                notes.append(str(error))
+                tell(f"{error} The refinement with DenseCRF is left out.")
         tell("Check of the environment ...")
         shutil.rmtree(folder / "tmp", ignore_errors=True)
         verified = self._verify(folder, options, cancel)
+        if not verified.crf:
+            verified = replace(verified, crf_note=" ".join(notes))
+        tell(f"The environment is ready: {folder}, device {verified.device}")
+        return self._finish(folder, verified)
+
+    def _finish(self, folder: Path, verified: Verified) -> Environment:
         part = folder / f"{_MARKER}.part"
         part.write_text(json.dumps(asdict(verified), indent=1), encoding="utf-8")
         part.replace(folder / _MARKER)
-        tell(f"The environment is ready: {folder}, device {verified.device}")
         return Environment(folder, verified)
 
     def _run(
         self, step: Step, folder: Path, options: InstallOptions, tell: Say, cancel: threading.Event | None
     ) -> None:
+        tell(f"{step.title} ...")
         temporary = folder / "tmp"  # the system's own is often small and in memory
         temporary.mkdir(parents=True, exist_ok=True)
         environment = {**child_environment(self._environ), **options.variables(temporary)}
@@ -225,7 +304,8 @@ class _Teller:
 
     def __call__(self, line: str) -> None:
         line = without_secrets(line)
-        self._write(f"{line}\n")
+        if download_progress(line) is None:
+            self._write(f"{line}\n")
         if self._say is not None:
             self._say(line)
 

@@ -7,12 +7,20 @@ class ClientError(Exception):
     """Anything that keeps the plugin from using its backend."""
 
 
+class BackendMissingError(ClientError):
+    """There is no environment to run the backend in; the message tells how to set one up."""
+
+
 class InterpreterError(ClientError):
     """No Python that fits was found, or the chosen one does not fit."""
 
 
 class SetupError(ClientError):
     """The backend's environment could not be made, verified or removed."""
+
+
+class CheckError(SetupError):
+    """The environment was made, but does not work."""
 
 
 class SetupCancelled(SetupError):

@@ -23,6 +23,11 @@ _REASONS = (
         "The proxy refused the connection; check its address, user and password in QGIS's network settings.",
     ),
     (
+        r"Missing dependencies for SOCKS",
+        "pip cannot use a SOCKS proxy; set an HTTP proxy in QGIS's network settings "
+        "or install from a folder of wheels.",
+    ),
+    (
         r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|SSLError",
         "The server's certificate was not accepted, as happens behind a company's filter; "
         "set PIP_CERT to the company's certificate file or install from a folder of wheels.",
@@ -30,7 +35,7 @@ _REASONS = (
     (
         r"name resolution|getaddrinfo failed|nodename nor servname|Failed to establish a new connection"
         r"|NewConnectionError|Network is unreachable|ConnectTimeoutError|Read timed out|ReadTimeoutError"
-        r"|Connection reset by peer|RemoteDisconnected",
+        r"|Connection reset by peer|RemoteDisconnected|IncompleteRead|Connection broken|DO NOT MATCH THE HASHES",
         "The package server cannot be reached; check the internet connection and the proxy, "
         "or install from a folder of wheels.",
     ),
@@ -47,12 +52,25 @@ _REASONS = (
     ),
     (
         r"no kernel image is available|CUDA error|CUDA driver version is insufficient|no NVIDIA driver"
-        r"|not compiled with CUDA",
+        r"|NVIDIA driver on your system is too old|not compiled with CUDA|lib(cuda|cudnn|cublas|nvrtc)[\w-]*\.so",
         "The graphics card does not work with this PyTorch; update its driver or install for the CPU.",
+    ),
+    (
+        r"operator torchvision::",
+        "PyTorch and torchvision do not fit together; take both from the same place.",
     ),
     (
         r"ensurepip is not available|No module named '?ensurepip",
         "This Python cannot make environments; on Debian and Ubuntu `sudo apt install python3-venv` adds that.",
+    ),
+    (
+        r"Windows Long Path support|WinError 206\b",
+        "A path became too long for Windows; choose a folder with a short path, such as C:\\protolabel.",
+    ),
+    (
+        r"WinError 1260\b|WinError 225\b|blocked by group policy",
+        "This machine's policy or virus scanner does not let programs run from there; "
+        "choose another folder, or an environment that already exists.",
     ),
     (
         r"Permission denied|Access is denied|WinError 5\b|Operation not permitted",

@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +24,21 @@ _TIMEOUT = 20.0  # seconds; a virus scanner may look at every file of a first st
 _MARK = "protolabel-python:"
 # Has to run in Python 2 as well, for the version to be told.
 _PROBE = f"""
-import json, platform, sys
+import json, os, platform, sys
 def has(name):
     try:
         __import__(name)
     except Exception:
         return False
     return True
+def headers():
+    import sysconfig
+    return os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.h"))
 print("{_MARK}" + json.dumps({{
     "version": list(sys.version_info[:3]), "executable": sys.executable, "prefix": sys.prefix,
     "machine": platform.machine(), "bits": 64 if sys.maxsize > 2 ** 32 else 32,
-    "venv": has("venv"), "ensurepip": has("ensurepip"), "ssl": has("ssl")}}))
+    "venv": has("venv"), "ensurepip": has("ensurepip"), "ssl": has("ssl"),
+    "headers": has("sysconfig") and headers()}}))
 """
 
 
@@ -50,6 +55,7 @@ class Probe:
         venv: Whether it can make environments.
         ensurepip: Whether it can put pip into them.
         ssl: Whether it can download.
+        headers: Whether packages can be built for it.
     """
 
     version: tuple[int, int, int]
@@ -60,6 +66,7 @@ class Probe:
     venv: bool
     ensurepip: bool
     ssl: bool
+    headers: bool = True
 
     @property
     def short(self) -> str:
@@ -92,6 +99,7 @@ def judge(
     make: bool = True,
     timeout: float = _TIMEOUT,
     environ: Mapping[str, str] = os.environ,
+    cancel: threading.Event | None = None,
 ) -> Verdict:
     """Find out whether a candidate fits; a program that is not named like a Python is never run.
 
@@ -100,6 +108,7 @@ def judge(
         make: Whether it has to be able to make an environment, or only to run the backend.
         timeout: Seconds that it has for its answer.
         environ: The environment that the child's is derived from.
+        cancel: Ends the question when set.
     """
     path = candidate.path
     if not path.is_file():
@@ -109,7 +118,7 @@ def judge(
     try:
         with tempfile.TemporaryDirectory(prefix="protolabel-") as folder:
             finished = run_child(
-                [str(path), "-I", "-c", _PROBE], child_environment(environ), Path(folder), timeout
+                [str(path), "-I", "-c", _PROBE], child_environment(environ), Path(folder), timeout, cancel
             )
     except OSError as error:
         return Verdict(candidate, reason=f"{path} cannot be started: {error.strerror or error}.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .children import run_child
-from .errors import SetupCancelled, SetupError
+from .errors import CheckError, SetupCancelled
 from .install_errors import explain
 from .scrub import child_environment
 
@@ -21,14 +21,15 @@ _TIMEOUT = 600.0  # seconds; PyTorch has thousands of files for a virus scanner 
 # Takes the device; whether a GPU works shows only when it computes. A script of one's own has to print the same line.
 VERIFY_SCRIPT = f"""
 import json, platform, sys
-import torch, torchvision, rasterio, pyogrio, pydensecrf.densecrf
+import torch, torchvision, rasterio, pyogrio
 def compute(device):
     layer = torch.nn.Conv2d(3, 8, 3).to(device)
     assert layer(torch.ones(1, 3, 16, 16, device=device)).isfinite().all().item()
 wanted, note = sys.argv[1], ""
 device = wanted
 if wanted == "auto":
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    # Where the driver is too old, is_available() is silent; the computation tells the reason.
+    device = "cuda" if torch.version.cuda or torch.version.hip else "cpu"
 try:
     compute(device)
 except Exception as error:
@@ -36,9 +37,15 @@ except Exception as error:
         raise
     device, note = "cpu", " ".join(str(error).split())[:300]
     compute(device)
+try:
+    import pydensecrf.densecrf
+    crf = True
+except ImportError:
+    crf = False
+card = torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
 modules = (torch, torchvision, rasterio, pyogrio)
 print("{MARK}" + json.dumps({{
-    "prefix": sys.prefix, "device": device, "note": note,
+    "prefix": sys.prefix, "device": device, "note": note, "card": card, "crf": crf,
     "versions": {{"python": platform.python_version(), **{{m.__name__: m.__version__ for m in modules}}}}}}))
 """
 
@@ -52,12 +59,18 @@ class Verified:
         device: The device that computed.
         versions: Of Python and the main packages.
         note: Why the GPU was passed over, empty otherwise.
+        card: The name of the GPU that computed, empty otherwise.
+        crf: Whether the refinement with DenseCRF works.
+        crf_note: Why it does not, as far as the installation has told.
     """
 
     prefix: str
     device: str
     versions: Mapping[str, str]
     note: str = ""
+    card: str = ""
+    crf: bool = True
+    crf_note: str = ""
 
 
 def verify(
@@ -79,7 +92,7 @@ def verify(
         environ: The environment that the child's is derived from.
 
     Raises:
-        SetupError: When it cannot.
+        CheckError: When it cannot.
         SetupCancelled: When ``cancel`` was set.
     """
     command = [str(python), "-I", "-c", script, device]
@@ -87,19 +100,19 @@ def verify(
         with tempfile.TemporaryDirectory(prefix="protolabel-") as empty:
             finished = run_child(command, child_environment(environ), Path(empty), _TIMEOUT, cancel)
     except OSError as error:
-        raise SetupError(f"{python} cannot be started: {error.strerror or error}.") from error
+        raise CheckError(f"{python} cannot be started: {error.strerror or error}.") from error
     if cancel is not None and cancel.is_set():
         raise SetupCancelled("The set-up was cancelled.")
     if finished.code is None:
-        raise SetupError(f"{python} did not finish its check within {_TIMEOUT:g} seconds.")
+        raise CheckError(f"{python} did not finish its check within {_TIMEOUT:g} seconds.")
     if finished.code != 0:
-        raise SetupError(explain(finished.lines, "The check of the environment"))
+        raise CheckError(explain(finished.lines, "The check of the environment"))
     verified = _read(finished.lines)
     if folder is not None and os.path.realpath(verified.prefix) != os.path.realpath(folder):
         # Happens when a variable leads the environment's Python to the one that it was made with; what pip has
         # installed is then in the wrong place, although pip reported success.
         text = f"The environment's Python believes to be in {verified.prefix}"
-        raise SetupError(f"{text}; make the environment with another Python.")
+        raise CheckError(f"{text}; make the environment with another Python.")
     return verified
 
 
@@ -110,4 +123,4 @@ def _read(lines: tuple[str, ...]) -> Verified:
                 return Verified(**json.loads(line[len(MARK) :]))
             except (ValueError, TypeError):
                 break
-    raise SetupError("The environment's Python gave no answer that is understood; repair the environment.")
+    raise CheckError("The environment's Python gave no answer that is understood; repair the environment.")

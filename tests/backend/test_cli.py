@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
+from rasterio.transform import Affine
 from shapely import box
 
 from backend.cli import run
@@ -85,6 +87,37 @@ class TestLabel:
         assert (tmp_path / "p.geojson").exists()
         assert "Wrote" in capsys.readouterr().err
 
+    def test_classes_of_the_user(self, inputs, random_model, tmp_path, capsys) -> None:
+        (tmp_path / "classes.csv").write_text("id,name,color\n7,Großer See,#1020fe\n8,unused,#000000\n")
+        outputs = tmp_path / "labels.tif", tmp_path / "p.gpkg"
+        options = "--classes", str(tmp_path / "classes.csv"), "--vector", str(outputs[1])
+        assert label(inputs, outputs[0], random_model, *options) == 0
+        with rasterio.open(outputs[0]) as src:
+            assert src.colormap(1)[7] == (16, 32, 254, 255)
+            entries = json.loads(src.tags()["PROTOLABEL_CLASSES"])
+        assert [(entry["id"], entry["name"]) for entry in entries] == [(3, "green"), (7, "Großer See")]
+        assert entries[1]["color"] == "#1020fe"
+        assert 'color="#1020fe" label="Großer See"' in outputs[0].with_suffix(".qml").read_text(
+            encoding="utf-8"
+        )
+        meta, _, _, values = pyogrio.raw.read(outputs[1])
+        fields = dict(zip(meta["fields"], values, strict=True))
+        assert set(fields["class_name"]) == {"green", "Großer See"}
+        assert fields["area_m2"].sum() == pytest.approx(120 * 160 * 0.36)
+        assert (fields["perimeter_m"] > 0).all()
+        assert "Großer See" in capsys.readouterr().err
+        assert run(["vectorize", str(outputs[0]), str(tmp_path / "again.gpkg")]) == 0
+        assert set(pyogrio.raw.read(tmp_path / "again.gpkg")[3][1]) == {"green", "Großer See"}
+
+    def test_support_rasters(self, inputs, make_raster, two_halves, random_model, tmp_path) -> None:
+        other = make_raster(two_halves, "other.tif", transform=Affine(0.6, 0, 5e5, 0, -0.6, 4.3e6))
+        options = "--support-raster", str(inputs[0]), "--stretch", "0:255,0:255,0:250"
+        assert label((other, inputs[1]), tmp_path / "labels.tif", random_model, *options) == 0
+        with rasterio.open(tmp_path / "labels.tif") as src:
+            assert (src.read(1)[:, :75] == 3).mean() > 0.95
+            assert json.loads(src.tags()["PROTOLABEL_SUPPORT_RASTERS"]) == [inputs[0].name]
+            assert json.loads(src.tags()["PROTOLABEL_STRETCH"])["high"] == [255.0, 255.0, 250.0]
+
     def test_names_are_not_markup(
         self, make_raster, make_support, two_halves, random_model, tmp_path, capsys
     ) -> None:
@@ -102,7 +135,11 @@ class TestLabel:
         assert facts["size"] == "160 x 120"
         assert "EPSG:26917" in facts["crs"]
         assert run(["inspect", str(inputs[0])]) == 0
-        assert "26917" in capsys.readouterr().out
+        table = capsys.readouterr().out
+        assert "26917" in table
+        assert "band_names" not in table
+        assert facts["values"]["stretch"] == [[0.0] * 3, [255.0] * 3]
+        assert (facts["values"]["bands"], facts["values"]["band_count"]) == ([1, 2, 3], 3)
 
 
 class TestBadInput:
@@ -120,6 +157,18 @@ class TestBadInput:
         message = one_sentence(capsys)
         for part in says:
             assert part in message, message
+
+    @pytest.mark.parametrize(
+        ("option", "value", "says"),
+        [
+            ("--classes", "gone.csv", "gone.csv does not exist"),
+            ("--stretch", "0-255", "write LOW:HIGH"),
+            ("--stretch", "0:255", "meant for 1 bands"),
+            ("--support-raster", "gone.tif", "gone.tif does not exist"),
+        ],
+    )
+    def test_wrong_options(self, inputs, random_model, capsys, option, value, says) -> None:
+        self.check_fails(inputs, random_model, capsys, option, value, says=(says,))
 
     def test_missing_raster(self, inputs, random_model, capsys) -> None:
         self.check_fails(

@@ -35,13 +35,16 @@ from backend.protocol import (
     Label,
     Log,
     Models,
+    Partial,
     Ping,
+    Preview,
     Progress,
     Quit,
     Ready,
     Reply,
     Request,
     Result,
+    Uncertain,
     decode_reply,
     encode,
 )
@@ -172,6 +175,17 @@ def label(random_model, out) -> Callable[..., Label]:
     def make(id: int, inputs: tuple[str, str], name: str = "labels.tif", **options: Any) -> Label:
         given = {"model": str(random_model), "device": "cpu", **options}
         return Label(id, *inputs, output=str(out / name), **given)
+
+    return make
+
+
+@pytest.fixture
+def preview(random_model, out) -> Callable[..., Preview]:
+    def make(id: int, inputs: tuple[str, str], **options: Any) -> Preview:
+        with rasterio.open(inputs[0]) as src:
+            extent, size = tuple(src.bounds), {"width": src.width, "height": src.height}
+        given = {"model": str(random_model), "device": "cpu", "scale": 1.0, "tile": 384, **size, **options}
+        return Preview(id, *inputs, folder=str(out), extent=extent, **given)
 
     return make
 
@@ -325,6 +339,54 @@ class TestCancel:
         worker.send(*(Cancel(100 + id, id) for id in range(1, 34)))
         worker.expect(Result, 133)
         worker.expect(Cancelled, 1)
+
+
+class TestPreview:
+    def test_answers(self, worker, preview, small, out) -> None:
+        worker.send(preview(1, small))
+        replies = worker.until(lambda reply: isinstance(reply, Result))
+        values = [reply.value for reply in replies if isinstance(reply, (Partial, Result))]
+        assert [value["stage"] for value in values][-2:] == ["features", "refined"]
+        picture = np.fromfile(values[-1]["labels"], np.uint8).reshape(120, 160)
+        assert (picture == (np.arange(160) >= 80)).mean() > 0.95
+        assert len(list(out.iterdir())) == 2 * len(values)
+
+    def test_the_latest_wins(self, worker, preview, large) -> None:
+        worker.send(preview(1, large))
+        worker.expect(Partial, 1)
+        started = time.monotonic()
+        worker.send(*(preview(id, large) for id in range(2, 40)))
+        replies = worker.until(lambda reply: isinstance(reply, Partial) and reply.id == 39)
+        assert time.monotonic() - started < 3
+        assert {reply.id for reply in replies if isinstance(reply, Cancelled)} == set(range(1, 39))
+        worker.send(Cancel(40, 39))
+        worker.expect(Cancelled, 39, timeout=2)
+
+    def test_a_run_goes_on(self, worker, preview, small, long_run) -> None:
+        long_run(worker, 1)
+        worker.send(preview(2, small), preview(3, small), Ping(4))
+        worker.expect(Cancelled, 2, timeout=2)
+        assert worker.expect(Result, 4).value == {"running": 1, "waiting": [3]}
+        worker.send(Cancel(5, 1))
+        worker.expect(Cancelled, 1)
+        worker.expect(Result, 3)
+
+    def test_uncertain_places(self, worker, small, random_model) -> None:
+        given = {"model": str(random_model), "device": "cpu", "scale": 1.0, "count": 2}
+        worker.send(Uncertain(1, *small, **given))
+        places = worker.expect(Result, 1).value["places"]
+        assert 1 <= len(places) <= 2
+        assert all(len(place["extent"]) == 4 for place in places)
+
+    def test_nothing_is_left(self, start, preview, small) -> None:
+        client = start()
+        client.send(preview(1, small))
+        client.expect(Result, 1)
+        children = psutil.Process(client.process.pid).children(recursive=True)
+        assert any("LokyProcess" in part for child in children for part in child.cmdline())
+        client.send(Quit(2))
+        client.ends(within=3)
+        assert psutil.wait_procs(children, timeout=5)[1] == []
 
 
 @pytest.mark.slow

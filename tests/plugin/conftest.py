@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -31,3 +35,113 @@ def plugin_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     sys.path.insert(0, str(folder))
     yield lambda name: importlib.import_module(f"{NAME}.{name}")
     sys.path.remove(str(folder))
+
+
+@pytest.fixture
+def make_geotiff(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a small GeoTIFF without the backend's libraries: ``make_geotiff("name.tif", width=160, height=120)``."""
+
+    def make(name: str, width: int = 160, height: int = 120, bands: int = 3) -> Path:
+        import numpy as np
+        from osgeo import gdal, osr
+
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = gdal.GetDriverByName("GTiff").Create(str(path), width, height, bands, gdal.GDT_Byte)
+        data.SetGeoTransform((400_000.0, 0.6, 0.0, 4_300_000.0, 0.0, -0.6))
+        system = osr.SpatialReference()
+        system.ImportFromEPSG(26917)
+        data.SetProjection(system.ExportToWkt())
+        values = np.random.default_rng(0).integers(0, 255, (height, width)).astype(np.uint8)
+        for band in range(1, bands + 1):
+            data.GetRasterBand(band).WriteArray(values // band)
+        data.FlushCache()
+        return path
+
+    return make
+
+
+_MODEL = """
+import pathlib, sys, torch
+from backend.encoders.checkpoint import save_checkpoint
+from backend.encoders.encoder import Encoder
+from backend.encoders.layout import EncoderLayout
+torch.manual_seed(0)
+save_checkpoint(Encoder(EncoderLayout(layers=(2,))), pathlib.Path(sys.argv[1]), {"trained_on": "nothing"})
+"""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A generated orthophoto, its support polygons and a model of random weights."""
+
+    raster: str
+    support: str
+    model: str
+
+
+@pytest.fixture(scope="session")
+def backend_python() -> str:
+    """The Python of the backend's environment."""
+    path = os.environ.get("PROTOLABEL_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
+    if not Path(path).is_file():
+        pytest.skip("needs the backend's environment; name its Python in PROTOLABEL_PYTHON")
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_backend(backend_python: str) -> Callable[..., str]:
+    """Runs the backend's Python: ``run_backend("-m", "backend", "label", ...)``; returns what it printed."""
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [backend_python, *arguments],
+            cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def scene(run_backend: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A scene of 320 x 240 pixels."""
+    folder = tmp_path_factory.mktemp("scene")
+    model = folder / "random.safetensors"
+    run_backend("-c", _MODEL, str(model))
+    run_backend("-m", "backend", "sample", str(folder), "--width", "320", "--height", "240")
+    return Scene(str(folder / "orthophoto.tif"), str(folder / "support.gpkg"), str(model))
+
+
+@pytest.fixture
+def service(plugin_module: Callable[[str], ModuleType], backend_python: str, tmp_path: Path) -> Iterator[Any]:
+    """The connection to a real backend."""
+    environ = {**os.environ, "PROTOLABEL_PYTHON": backend_python, "PROTOLABEL_DATA": str(tmp_path / "data")}
+    service = plugin_module("plugin.backend_service").BackendService(environ=environ)
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def filled_session(
+    plugin_module: Callable[[str], ModuleType], qgis_new_project: None, scene: Scene, tmp_path: Path
+) -> Iterator[Any]:
+    """A session on the generated scene, with its polygons."""
+    from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+
+    session = plugin_module("plugin.session").LabelingSession(QgsProject.instance())
+    raster = QgsRasterLayer(scene.raster, "orthophoto")
+    QgsProject.instance().addMapLayer(raster)
+    session.set_raster(raster)
+    layers = plugin_module("plugin.support_layer")
+    support = layers.create_support_layer(tmp_path / "support ü.gpkg", raster.crs(), "support")
+    QgsProject.instance().addMapLayer(support)
+    session.set_support(support)
+    source = QgsVectorLayer(scene.support, "source", "ogr")
+    plugin_module("plugin.support_import").import_polygons(
+        source, "class_id", "class_name", session.classes, support
+    )
+    session.set_options(model=scene.model, crf=False)
+    yield session
+    session.close()

@@ -24,6 +24,16 @@ print("protolabel-verified:" + json.dumps({{"prefix": sys.prefix, "device": sys.
 """
 VERIFY_TINY = VERIFY.format(imports="import tiny; assert tiny.ANSWER == 42")
 VERIFY_NOTHING = VERIFY.format(imports="")
+VERIFY_CRF = """
+import importlib.util, json, sys
+crf = importlib.util.find_spec("pydensecrf2") is not None
+print("protolabel-verified:" + json.dumps({"prefix": sys.prefix, "device": "cpu", "versions": {}, "crf": crf}))
+"""
+VERIFY_CPU = """
+import json, sys
+assert sys.argv[1] == "cpu", "libcudnn.so.9: cannot open shared object file"
+print("protolabel-verified:" + json.dumps({"prefix": sys.prefix, "device": "cpu", "versions": {}}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +71,19 @@ def wheels(tmp_path):
     """A folder with a wheel that was never on any server."""
     folder = tmp_path / "wheels with blanks"
     folder.mkdir()
-    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tiny.py", "ANSWER = 42\n")
-        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        wheel.writestr("tiny-1.0.dist-info/WHEEL", tag)
-        names = ("tiny.py", *(f"tiny-1.0.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD")))
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "".join(f"{name},,\n" for name in names))
+    make_wheel(folder, "tiny")
     return folder
+
+
+def make_wheel(folder, package):
+    with zipfile.ZipFile(folder / f"{package}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{package}.py", "ANSWER = 42\n")
+        info = f"{package}-1.0.dist-info"
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        wheel.writestr(f"{info}/WHEEL", tag)
+        names = (f"{package}.py", *(f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD")))
+        wheel.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in names))
 
 
 @pytest.fixture
@@ -130,6 +145,60 @@ def test_life_of_an_environment(modules, tmp_path, python, requirements, wheels,
     assert environments.find() is None
     assert sorted(path.name for path in root.iterdir()) == ["install.lock", "install.log"]
     environments.remove()
+
+
+@pytest.mark.slow
+def test_without_a_compiler_all_else_is_installed_and_repair_adds_the_rest(
+    modules, tmp_path, python, requirements, wheels, options
+):
+    requirements.write_text("tiny\npydensecrf2  # not among the wheels at first\n")
+    environments = modules.environment.Environments(tmp_path / "data", requirements, VERIFY_CRF)
+    options = dataclasses.replace(options, wheels=wheels)
+    assert modules.steps.compiler_needed(requirements, wheels)
+    said = []
+    made = environments.create(python, options, said.append)
+    assert not made.verified.crf
+    assert "no pydensecrf2 for this Python" in made.verified.crf_note
+    assert any("left out" in line for line in said)
+    assert environments.find() == made
+    assert environments.check("cpu") == made, "a check keeps the reason"
+    stamp = made.python.lstat().st_mtime_ns
+
+    make_wheel(wheels, "pydensecrf2")
+    assert not modules.steps.compiler_needed(requirements, wheels)
+    repaired = environments.repair(python, options)
+    assert repaired.verified.crf
+    assert not repaired.verified.crf_note
+    assert environments.find() == repaired
+    assert repaired.python.lstat().st_mtime_ns == stamp, "it was not made anew"
+
+
+def test_cuda_that_does_not_work_is_replaced_by_the_build_for_the_cpu(
+    modules, tmp_path, python, requirements, steps_are
+):
+    steps_are()
+    requirements.write_text("")
+    environments = modules.environment.Environments(tmp_path / "data", requirements, VERIFY_CPU)
+    said = []
+    options = modules.steps.InstallOptions(cuda=True, disk_space=1)
+    made = environments.create(python, options, said.append)
+    assert made.verified.device == "cpu"
+    assert "does not work on this machine" in made.verified.note
+    assert environments.find() == made
+    assert sum(line == "Making ..." for line in said) == 2
+    with pytest.raises(modules.errors.CheckError):
+        environments.create(python, dataclasses.replace(options, cuda=False))
+    assert environments.find() is None
+
+
+def test_download_needs_what_the_build_takes(modules, tmp_path):
+    cpu, cuda = modules.steps.InstallOptions(), modules.steps.InstallOptions(cuda=True)
+    assert cpu.download < cuda.download < cuda.needed
+    assert cpu.needed < cuda.needed
+    assert modules.steps.InstallOptions(wheels=tmp_path).download == 0
+    assert cuda.for_cpu().device == "cpu"
+    assert modules.steps.download_progress("Progress 5 of 10") == (5, 10)
+    assert modules.steps.download_progress("Downloading 5 of 10") is None
 
 
 def test_cancel_kills_the_child_with_its_children_and_removes_all(
@@ -217,7 +286,7 @@ def test_other_requirements_ask_for_another_environment(
 
 def test_too_little_space_is_told_before_anything_is_done(modules, python, managed, options):
     options = dataclasses.replace(options, disk_space=1 << 60)
-    with pytest.raises(modules.errors.SetupError, match=r"GB free and 1073741824\.0 GB are needed"):
+    with pytest.raises(modules.errors.SetupError, match=r"GB free and 1152921504\.6 GB are needed"):
         managed.create(python, options)
     assert not managed.folder(python).exists()
 
@@ -323,6 +392,12 @@ def test_real_check_imports_and_computes(modules):
         ("/usr/bin/python3: No module named ensurepip", "python3-venv"),
         ("PermissionError: [WinError 5] Access is denied: 'torch.dll'", "virus scanner"),
         ("ERROR: No matching distribution found for torch>=2.11", "There is no torch>=2.11 for this Python"),
+        ("ERROR: Missing dependencies for SOCKS support.", "HTTP proxy"),
+        ("RuntimeError: The NVIDIA driver on your system is too old (found version 11040).", "its driver"),
+        ("RuntimeError: operator torchvision::nms does not exist", "from the same place"),
+        ("OSError: libcudart.so.13: cannot open shared object file", "install for the CPU"),
+        ("OSError: [WinError 206] The filename or extension is too long", "short path"),
+        ("OSError: [WinError 1260] This program is blocked by group policy.", "that already exists"),
         ("something nobody has seen.", "Installation failed: something nobody has seen."),
     ],
 )
@@ -345,23 +420,26 @@ def test_first_cause_wins(modules):
     assert modules.explain([], "x") == "x failed: it printed nothing."
 
 
-def test_steps_online(modules, tmp_path):
+def test_steps_online(modules, tmp_path, monkeypatch):
     requirements = tmp_path / "backend.txt"
-    requirements.write_text("# a comment\ntorch>=2.11  # encoders\ntorchvision  # too\ntorch-other\nnumpy\n")
-    options = modules.steps.InstallOptions(
-        torch_index=modules.steps.CPU_INDEX, proxy="http://me:secret@proxy:1"
+    requirements.write_text(
+        "# a comment\ntorch>=2.11  # encoders\ntorchvision  # too\ntorch-other\npydensecrf2 # crf\nnumpy\n"
     )
+    options = modules.steps.InstallOptions(proxy="http://me:secret@proxy:1")  # pragma: allowlist secret
+    monkeypatch.setattr(modules.steps, "torch_index", lambda cuda: modules.steps.CPU_INDEX)
     steps = list(modules.steps.install_steps(Path("/python3"), tmp_path / "env", requirements, options))
     commands = [step.command for step in steps]
     assert commands[0] == ("/python3", "-I", "-m", "venv", "--without-pip", str(tmp_path / "env"))
     assert commands[3][-4:] == ("--index-url", modules.steps.CPU_INDEX, "torch>=2.11", "torchvision")
-    assert commands[4][-2:] == ("-r", str(requirements))
+    assert commands[4][-4:] == ("torch>=2.11", "torchvision", "torch-other", "numpy")
     assert "--index-url" not in commands[4]
+    [optional] = modules.steps.optional_steps(tmp_path / "env", requirements, options)
+    assert optional.command[-1] == "pydensecrf2"
     for command in commands[2:]:
         assert {"--no-input", "--disable-pip-version-check"} <= set(command)
     assert "secret" not in str(commands), "every user of a machine sees the arguments"
-    assert options.variables(tmp_path)["HTTPS_PROXY"] == "http://me:secret@proxy:1"
-    assert modules.steps.without_secrets("via http://me:secret@proxy:1/") == "via http://proxy:1/"
+    assert options.variables(tmp_path)["HTTPS_PROXY"] == options.proxy
+    assert modules.steps.without_secrets(f"via {options.proxy}/") == "via http://proxy:1/"
 
 
 def test_where_pytorch_comes_from(modules):
@@ -376,12 +454,14 @@ def test_data_folder_follows_the_system(modules):
     assert folder("linux", {"XDG_DATA_HOME": "/data"}) == Path("/data/protolabel")
     assert folder("linux", {}) == Path.home() / ".local" / "share" / "protolabel"
     assert folder("win32", {"LOCALAPPDATA": "/local"}) == Path("/local/Protolabel")
+    assert folder("win32", {"LOCALAPPDATA": "/local", "PROTOLABEL_DATA": "/other"}) == Path("/other")
     assert folder("darwin", {}) == Path.home() / "Library" / "Application Support" / "Protolabel"
 
 
 def test_report_tells_all_but_who_the_user_is(modules, tmp_path, python):
     log = tmp_path / "install.log"
-    log.write_text("".join(f"line {n} in /home/jo/data of jo, http://jo:pw@proxy\n" for n in range(100)))
+    address = "http://jo:pw@proxy"  # pragma: allowlist secret
+    log.write_text("".join(f"line {n} in /home/jo/data of jo, {address}\n" for n in range(100)))
     candidate = modules.candidates.Candidate(Path("/home/jo/bin/python3"), modules.candidates.Source.CHOSEN)
     verdict = modules.interpreter.Verdict(candidate, python, "It does not fit.")
     verified = modules.verify.Verified("/home/jo/env", "cpu", {"torch": "2.11"}, "The driver is old")

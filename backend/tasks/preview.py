@@ -1,0 +1,173 @@
+"""``preview``: what is in view, soon and then better."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from ..errors import Cancelled, OutputError
+from ..labeling import fit_head
+from ..preview.painting import Painter, ScoreField
+from ..preview.request import Opened
+from ..preview.tiles import RasterTiles
+from ..preview.view import View, check_classes, corners
+from ..preview.workbench import Workbench
+from ..progress import CancelToken
+from ..protocol import Partial, Preview, Reply
+from ..rasters.grid import Tile
+from ..refine.blocks import BlockLabels
+from .options import extent_of, labeling_options
+
+Send = Callable[[Reply], None]
+_CACHE = 128 << 20  # bytes of GDAL's
+_MOST_TILES = 48  # that one preview encodes
+_INTERVAL = 1.0  # seconds between coarse answers
+_SHARE = 6.0  # and their own time at least so often, so that they do not hold up what they wait for
+
+
+def preview(task: Preview, send: Send, cancel: CancelToken, bench: Workbench) -> dict[str, Any]:
+    """Do the task; the values of the result and of what is sent before are told by :class:`Preview`."""
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
+        return PreviewRun(task, send, cancel, bench).run()
+
+
+class PreviewRun:
+    """One preview, through its stages."""
+
+    def __init__(self, task: Preview, send: Send, cancel: CancelToken, bench: Workbench) -> None:
+        self._task, self._send, self._cancel, self._bench = task, send, cancel, bench
+        self._options = labeling_options(task)
+        self._opened = Opened.of(bench, task.raster, task.support, self._options, cancel)
+        check_classes(len(self._opened.classes))
+        extent = extent_of(task.extent, task.extent_crs)
+        assert extent is not None
+        margin = self._options.crf.margin if self._options.crf else 0
+        size = task.width, task.height
+        self._view, self._upside_down = View.asked(self._opened.source, extent, size, margin)
+        self._painter: Painter = self._opened.painter(self._view)
+        self._spectral = self._opened.spectral()
+        self._tiles = self._total = 0
+        self._answers = 0
+
+    def run(self) -> dict[str, Any]:
+        """Send what can be shown meanwhile; the final answer is returned."""
+        if not self._opened.encoder.done():
+            self._show_coarse(None)
+        tiles = self._opened.tiles()
+        wanted = self._wanted(tiles[0])
+        self._encode(tiles, wanted)
+        field = self._match(tiles)
+        assert field is not None  # all that it needs is encoded
+        # Without the spectral model nothing would be told of where the encoder has not been.
+        spectral = self._spectral if self._options.spectral or not field.known.all() else None
+        answer = self._write("features", self._painter.paint(field, spectral))
+        crf = self._options.crf
+        if crf is None:
+            return answer
+        self._send(Partial(self._task.id, answer))
+        try:
+            labels = self._painter.refine(field, spectral, crf, self._bench.processes())
+        except Cancelled:
+            self._bench.stop_processes()
+            raise
+        return self._write("refined", labels)
+
+    def _wanted(self, tiles: RasterTiles) -> list[Tile]:
+        """The tiles in view, as many as are encoded for one preview."""
+        in_view = self._view.tiles(tiles.grid)
+        wanted = in_view[:_MOST_TILES]
+        if not all(tile in tiles for tile in in_view[_MOST_TILES:]):
+            text = "Zoom in for the whole view: its borders are labelled by their pixel values alone."
+            self._opened.notes.append(text)
+        self._total = len(wanted)
+        return wanted
+
+    def _encode(self, tiles: tuple[RasterTiles, ...], wanted: list[Tile]) -> None:
+        """Encode what is missing, with answers meanwhile: for a first head, then for the view, then for the head."""
+        own, others = tiles[0], tiles[1:]
+        first, rest = self._opened.missing(tiles)
+        queues = [(other, [tile for at, tile in first if at is other]) for other in others]
+        queues.append(
+            (own, [*(tile for at, tile in first if at is own), *wanted, *(t for at, t in rest if at is own)])
+        )
+        queues += [(other, [tile for at, tile in rest if at is other]) for other in others]
+        self._tiles = sum(tile in own for tile in wanted)
+        if all(tile in at for at, queue in queues for tile in queue):
+            return
+        due = self._show_coarse(tiles)
+        for at, queue in queues:
+            for _ in at.encode(queue, self._cancel):
+                self._tiles = sum(tile in own for tile in wanted)
+                if time.monotonic() >= due:
+                    due = self._show_coarse(tiles)
+
+    def _show_coarse(self, tiles: tuple[RasterTiles, ...] | None) -> float:
+        """Send what can be told by now, if it is more than before; returns when to do so again."""
+        started = time.monotonic()
+        field = self._match(tiles) if tiles else None
+        if field is not None or not self._answers:
+            labels = self._painter.paint(field, self._spectral)
+            self._send(Partial(self._task.id, self._write("coarse", labels)))
+        now = time.monotonic()
+        return now + max(_INTERVAL, _SHARE * (now - started))
+
+    def _match(self, tiles: tuple[RasterTiles, ...]) -> ScoreField | None:
+        """Match the features that are at hand; None while there is no head to match them with."""
+        features = self._opened.features(tiles)
+        if features is None:
+            return None
+        return self._painter.match(fit_head(features, self._options.head), tiles[0], _MOST_TILES)
+
+    def _write(self, stage: str, labels: BlockLabels) -> dict[str, Any]:
+        self._cancel.check()
+        self._answers += 1
+        stem = Path(self._task.folder) / f"preview-{os.getpid()}-{self._task.id}-{self._answers}"
+        uncertainty = np.where(labels.margin == 255, 255, 100 - np.minimum(labels.margin, 100))
+        paths = [stem.with_suffix(".labels"), stem.with_suffix(".uncertainty")]
+        index = labels.index.astype(np.uint8)  # -1, where there are no data, becomes 255
+        for path, values in zip(paths, (index, uncertainty.astype(np.uint8)), strict=True):
+            write_whole(path, values)
+        counts = np.bincount(index.ravel(), minlength=256) * self._view.step**2
+        inner = self._view.inner
+        return {
+            "stage": stage,
+            "labels": str(paths[0]),
+            "uncertainty": str(paths[1]),
+            "width": int(inner.width),
+            "height": int(inner.height),
+            "corners": corners(self._opened.source, self._view.pixels(inner), self._upside_down),
+            "classes": [
+                {"id": info.id, "name": info.name, "pixels": int(counts[position])}
+                for position, info in enumerate(self._opened.classes)
+            ],
+            "tiles": self._tiles,
+            "tiles_total": self._total,
+            "notes": list(self._opened.notes),
+        }
+
+
+def write_whole(path: Path, values: NDArray[np.uint8]) -> None:
+    """Write bytes to a file that is there as a whole or not at all.
+
+    Raises:
+        OutputError: When it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            values.tofile(file)
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise OutputError(
+            f"The preview cannot be written to {path.parent} ({error.strerror}); free some space."
+        ) from error

@@ -1,0 +1,1 @@
+"""What happens on the map canvas: drawing and previews."""

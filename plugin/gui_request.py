@@ -1,0 +1,89 @@
+"""A request to the worker whose answers arrive in the GUI thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
+
+from .client.errors import ClientError, RequestCancelled
+from .client.pending import Pending
+
+if TYPE_CHECKING:
+    from ..backend import protocol
+    from .backend_service import BackendService
+
+
+class GuiRequest(QObject):
+    """Sends one request; the signals come in the thread that made this object.
+
+    Keep a reference until ``done``, ``failed`` or ``cancelled`` has come, of which exactly one comes unless
+    :meth:`abandon` was called.
+    """
+
+    news = pyqtSignal(object)
+    done = pyqtSignal(dict)
+    failed = pyqtSignal(str)
+    cancelled = pyqtSignal()
+
+    _settled = pyqtSignal(object)  # from the client's thread to this object's
+    _arrived = pyqtSignal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pending: Pending | None = None
+        self._abandoned = False
+        self._settled.connect(self._settle, Qt.ConnectionType.QueuedConnection)
+        self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)
+
+    def send(self, service: BackendService, message: protocol.Request) -> None:
+        """Send it; what goes wrong is told by ``failed``, too, and never before this returns."""
+        try:
+            self._pending = service.client().request(
+                message, on_news=self._emit_news, on_done=self._emit_done
+            )
+        except ClientError as error:
+            self._settled.emit(error)
+
+    def cancel(self) -> None:
+        """Cancel it; ``cancelled`` follows, or ``done`` when it came too late."""
+        if self._pending is not None:
+            self._pending.cancel()
+
+    def abandon(self) -> None:
+        """Cancel it and hear nothing more of it."""
+        self._abandoned = True
+        self.cancel()
+
+    # Called in the client's threads, possibly when Qt has deleted this object already.
+
+    def _emit_news(self, news: protocol.News) -> None:
+        self._emit(self._arrived, news)
+
+    def _emit_done(self, pending: Pending) -> None:
+        self._emit(self._settled, pending)
+
+    def _emit(self, signal: Any, value: object) -> None:
+        if self._abandoned:
+            return
+        try:
+            signal.emit(value)
+        except RuntimeError:
+            self._abandoned = True
+
+    # In the GUI thread.
+
+    def _take(self, news: object) -> None:
+        if not self._abandoned:
+            self.news.emit(news)
+
+    def _settle(self, outcome: object) -> None:
+        if self._abandoned:
+            return
+        error = outcome.error if isinstance(outcome, Pending) else outcome
+        if error is None:
+            self.done.emit(outcome.wait(0))
+        elif isinstance(error, RequestCancelled):
+            self.cancelled.emit()
+        else:
+            self.failed.emit(str(error))

@@ -1,0 +1,112 @@
+"""Labelling a raster in QGIS's task manager."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsTask
+from qgis.PyQt.QtCore import pyqtSignal
+
+from ..backend import protocol
+from .backend_service import BackendService
+from .client.errors import ClientError, RequestCancelled
+from .client.pending import Pending
+from .translation import tr
+
+_TICK = 0.1  # seconds
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is.
+
+    Attributes:
+        percent: 0 to 100.
+        text: For the user.
+        seconds_left: None when it cannot be told yet.
+    """
+
+    percent: float
+    text: str
+    seconds_left: float | None = None
+
+
+class LabelTask(QgsTask):
+    """One run; everything that it needs was read from layers before it was made.
+
+    Attributes:
+        value: The result's values, None unless it succeeded.
+        error: Why it failed, None when it succeeded or was cancelled.
+    """
+
+    stateChanged = pyqtSignal(object)
+
+    def __init__(self, service: BackendService, message: protocol.Label) -> None:
+        """Prepare a run; asks the service for its client here, in the GUI thread.
+
+        Raises:
+            ClientError: When there is no backend.
+        """
+        super().__init__(tr("Label {0}").format(Path(message.raster).name), QgsTask.Flag.CanCancel)
+        self._client, self._message = service.client(), message
+        self._pending: Pending | None = None
+        self.value: dict[str, Any] | None = None
+        self.error: str | None = None
+
+    def run(self) -> bool:
+        """Do it, in a thread of the task manager."""
+        try:
+            self._pending = pending = self._client.request(self._message)
+            while not pending.wait_done(_TICK):
+                if self.isCanceled():
+                    pending.cancel()
+                self._tell(pending)
+            self._tell(pending)
+            self.value = pending.wait(0)
+        except RequestCancelled:
+            return False
+        except (ClientError, protocol.ProtocolError) as error:
+            self.error = str(error)
+            return False
+        return True
+
+    def cancel(self) -> None:
+        """Cancel it; QGIS calls this, and the panel's own button."""
+        if self._pending is not None:
+            self._pending.cancel()
+        super().cancel()
+
+    def _tell(self, pending: Pending) -> None:
+        for news in pending.poll():
+            if isinstance(news, protocol.Progress):
+                percent = 100.0 * news.done / max(news.total, 1)
+                self.setProgress(percent)
+                self.stateChanged.emit(RunState(percent, _stage(news), news.seconds_left))
+            elif isinstance(news, protocol.Log):
+                self.stateChanged.emit(RunState(self.progress(), news.text))
+
+
+def _stage(news: protocol.Progress) -> str:
+    if news.stage == "support":
+        return tr("Learning from the polygons")
+    if news.stage == "writing":
+        return tr("Writing the files")
+    return tr("Labelling, tile {0} of {1}").format(news.done, news.total)
+
+
+def time_text(seconds: float) -> str:
+    """A length of time for people."""
+    if seconds < 90:
+        return tr("{0} s").format(max(1, round(seconds)))
+    if seconds < 5400:
+        return tr("{0} min").format(round(seconds / 60))
+    return tr("{0:.1f} h").format(seconds / 3600)
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for people."""
+    if size < 1e9:
+        return tr("{0} MB").format(max(1, round(size / 1e6)))
+    return tr("{0:.1f} GB").format(size / 1e9)

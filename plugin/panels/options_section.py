@@ -1,0 +1,104 @@
+"""The part of the dock with the options of the backend; the defaults suit most rasters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.gui import QgsCollapsibleGroupBox
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
+
+from ..session import LabelingSession
+from ..translation import tr
+
+
+class OptionsSection(QgsCollapsibleGroupBox):
+    """Model, head, scale, refinement and device; follows the session and changes it."""
+
+    deviceChanged = pyqtSignal(str)
+
+    def __init__(self, session: LabelingSession, parent: QWidget | None = None) -> None:
+        super().__init__(tr("Options"), parent)
+        self._session = session
+        self.setObjectName("protolabelOptions")
+        self.setCollapsed(True)
+        self._model = self._combo(
+            "protolabelModel", tr("The encoder; more can be put into the models folder.")
+        )
+        self._head = self._combo("protolabelHead", tr("How many prototypes stand for a class."))
+        self._scale = self._combo("protolabelScale", tr("Enlargement before the encoder: finer, and slower."))
+        self.device = self._combo("protolabelDevice", tr("Where to compute."))
+        self._spectral = QCheckBox(tr("Use pixel values"))
+        self._spectral.setObjectName("protolabelSpectral")
+        self._spectral.setToolTip(tr("Compare colours and further bands beside what the encoder sees."))
+        self._crf = QCheckBox(tr("Follow edges (DenseCRF)"))
+        self._crf.setObjectName("protolabelCrf")
+        self._crf.setToolTip(tr("Let the borders of the labels follow the edges of the image."))
+        self._head.addItem(tr("Automatic"), "auto")
+        self._head.addItem(tr("One prototype per class"), "prototype")
+        self._head.addItem(tr("One prototype per polygon"), "polygons")
+        self._scale.addItem(tr("By pixel and polygon size"), None)
+        for factor in (0.5, 1.0, 2.0, 4.0):
+            self._scale.addItem(f"{factor:g}", factor)
+        self.set_models({})
+        form = QFormLayout(self)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow(tr("Model"), self._model)
+        form.addRow(tr("Head"), self._head)
+        form.addRow(tr("Scale"), self._scale)
+        form.addRow(tr("Device"), self.device)
+        form.addRow(self._spectral)
+        form.addRow(self._crf)
+        self.show_options()
+        session.loaded.connect(self.show_options)
+        self._model.activated.connect(lambda: session.set_options(model=self._model.currentData()))
+        self._head.activated.connect(lambda: session.set_options(head=self._head.currentData()))
+        self._scale.activated.connect(lambda: session.set_options(scale=self._scale.currentData()))
+        self._spectral.toggled.connect(lambda on: session.set_options(spectral=on))
+        self._crf.toggled.connect(lambda on: session.set_options(crf=on))
+        self.device.activated.connect(lambda: self.deviceChanged.emit(self.device.currentData()))
+
+    def set_models(self, value: dict[str, Any]) -> None:
+        """Offer what the backend has; see the message ``Models``."""
+        self._model.clear()
+        found = value.get("models", [])
+        first = tr("Default ({0})").format(found[0]["name"]) if found else tr("Default")
+        self._model.addItem(first, None)
+        for model in found:
+            self._model.addItem(model["name"], model["path"] or model["name"])
+        device = self.device.currentData()
+        self.device.clear()
+        self.device.addItem(tr("Best there is"), "auto")
+        for item in value.get("devices", []):
+            self.device.addItem(f"{item['name']}: {item['title']}", item["name"])
+        self.device.setCurrentIndex(max(self.device.findData(device), 0))
+        self._show_model()
+
+    def show_options(self) -> None:
+        """Show what the session holds."""
+        options = self._session.options
+        self._show_model()
+        self._head.setCurrentIndex(max(self._head.findData(options.head), 0))
+        if options.scale is not None and self._scale.findData(options.scale) < 0:
+            self._scale.addItem(f"{options.scale:g}", options.scale)
+        self._scale.setCurrentIndex(max(self._scale.findData(options.scale), 0))
+        for box, on in ((self._spectral, options.spectral), (self._crf, options.crf)):
+            box.blockSignals(True)
+            box.setChecked(on)
+            box.blockSignals(False)
+
+    def _show_model(self) -> None:
+        model = self._session.options.model
+        if model is not None and self._model.findData(model) < 0:
+            self._model.addItem(model, model)  # of the project, though it is not on this machine
+        self._model.setCurrentIndex(max(self._model.findData(model), 0))
+
+    @staticmethod
+    def _combo(name: str, tip: str) -> QComboBox:
+        box = QComboBox()
+        box.setObjectName(name)
+        box.setToolTip(tip)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(8)
+        return box

@@ -1,0 +1,1 @@
+"""Algorithms for QGIS's Processing, which run without any window as well."""

@@ -1,0 +1,82 @@
+"""What the requests to the backend have in common, taken from the session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsFeatureRequest,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+
+from .session import LabelingSession
+from .support_layer import snapshot
+from .translation import tr
+
+
+class NotReadyError(Exception):
+    """Something is missing before anything can be labelled; the message tells what to do."""
+
+
+def labeling_fields(session: LabelingSession, polygons: Path, device: str) -> dict[str, Any]:
+    """The fields of a ``LabelingMessage``; in the GUI thread, since it reads layers.
+
+    Args:
+        session: The session.
+        polygons: File that the support polygons are written to, as they are now.
+        device: Device to work on.
+
+    Raises:
+        NotReadyError: When the raster or the polygons are missing.
+        SupportLayerError: When the polygons cannot be written.
+    """
+    raster, support, choice = session.raster, session.support, session.choice
+    entries = session.classes.entries()
+    if raster is None or choice is None:
+        raise NotReadyError(tr("Choose the raster to label."))
+    if support is None or not entries:
+        raise NotReadyError(tr("Add at least two classes and draw a polygon for each."))
+    snapshot(support, polygons, [entry.id for entry in entries])
+    options = session.options
+    return {
+        "id": 0,
+        "raster": raster.source(),
+        "support": str(polygons),
+        "model": options.model,
+        "head": options.head,
+        "spectral": options.spectral,
+        "bands": choice.bands,
+        "stretch": choice.stretch,
+        "scale": options.scale,
+        "crf": options.crf,
+        "device": device,
+        "support_rasters": tuple(taught_by(session)) or None,
+        "classes": tuple({"id": entry.id, "name": entry.name, "color": entry.color} for entry in entries),
+    }
+
+
+def taught_by(session: LabelingSession) -> list[str]:
+    """The other rasters of the session that support polygons lie on."""
+    support = session.support
+    if support is None:
+        return []
+    sources = []
+    for layer in session.other_rasters():
+        extent = layer_extent(layer, support.crs(), session.project)
+        request = QgsFeatureRequest().setFilterRect(extent).setLimit(1)
+        if not extent.isEmpty() and any(True for _ in support.getFeatures(request)):
+            sources.append(layer.source())
+    return sources
+
+
+def layer_extent(layer: QgsRasterLayer, crs: Any, project: QgsProject) -> QgsRectangle:
+    """A layer's extent in another system; empty where it has none there."""
+    try:
+        return QgsCoordinateTransform(layer.crs(), crs, project).transformBoundingBox(layer.extent())
+    except QgsCsException:
+        return QgsRectangle()

@@ -1,0 +1,86 @@
+"""What the plugin's requests become: options, and results for programs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from backend.errors import ProtolabelError
+from backend.messages import Error, Inspect, Label, Result, Vectorize
+from backend.progress import CancelToken
+from backend.rasters.class_styles import ClassStyle
+from backend.rasters.stretch import Stretch
+from backend.tasks.answer import TaskRunner
+from backend.tasks.inspect import inspect
+from backend.tasks.options import labeling_options
+
+
+def request(**fields: object) -> Label:
+    return Label(1, "a.tif", "s.gpkg", output="o.tif", **fields)  # type: ignore[arg-type]
+
+
+def test_options_for_several_rasters_and_classes() -> None:
+    options = labeling_options(
+        request(
+            support_rasters=["b.tif", "c.tif"],
+            stretch=[[0, 1, 2], [10, 11, 12]],
+            classes=[
+                {"id": 4, "name": " See ", "color": "#0000Ff"},
+                {"id": 2, "name": "b", "color": "#010203"},
+            ],
+        )
+    )
+    assert options.support_rasters == ("b.tif", "c.tif")
+    assert options.stretch == Stretch((0.0, 1.0, 2.0), (10.0, 11.0, 12.0))
+    assert options.classes == (ClassStyle(4, "See", (0, 0, 255)), ClassStyle(2, "b", (1, 2, 3)))
+    plain = labeling_options(request(support_rasters=[]))
+    assert (plain.support_rasters, plain.stretch, plain.classes) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"stretch": [[0, 1], [10]]}, "for each band"),
+        ({"stretch": [[5], [5]]}, "a lower and a higher number"),
+        ({"classes": [{"id": 1, "name": "a"}]}, "colour None for the class 1"),
+        ({"classes": [{"name": "a", "color": "#000000"}]}, "class id None"),
+        ({"classes": [{"id": True, "name": "a", "color": "#000000"}]}, "class id True"),
+        ({"classes": [{"id": 1, "name": 5, "color": "#000000"}]}, "no name"),
+        ({"classes": [{"id": 1, "name": "a", "color": "#000000"}] * 2}, "twice"),
+    ],
+)
+def test_what_cannot_be_is_told(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(ProtolabelError, match=says):
+        labeling_options(request(**fields))
+
+
+def test_inspect_gives_numbers(make_raster) -> None:
+    pixels = np.arange(4 * 30 * 40).reshape(4, 30, 40).astype(np.uint16)
+    value = inspect(Inspect(1, str(make_raster(pixels, photometric="minisblack")), (4, 3, 2)))
+    low, high = value["stretch"]
+    assert len(low) == len(high) == 3
+    assert all(0 <= a < b < 4800 for a, b in zip(low, high, strict=True))
+    assert (value["bands"], value["band_count"], len(value["band_names"])) == ([4, 3, 2], 4, 4)
+    assert value["stretch_text"].startswith(f"{low[0]:g} to")
+    assert value["size"] == "40 x 30"
+    assert json.loads(json.dumps(value)) == value
+
+
+def test_large_rasters_are_looked_at_in_parts(make_raster) -> None:
+    """The left third has no data."""
+    pixels = np.full((1, 40, 9000), 50, np.uint8)
+    pixels[:, :, :3000] = 0
+    value = inspect(Inspect(1, str(make_raster(pixels, nodata=0))))
+    assert value["valid"].startswith("67 %")
+
+
+def test_errors_become_replies(tmp_path) -> None:
+    runner = TaskRunner()
+    reply = runner.answer(Vectorize(5, "gone.tif", str(tmp_path / "a.gpkg")), print, CancelToken())
+    assert isinstance(reply, Error)
+    assert (reply.id, reply.kind) == (5, "user")
+    assert "gone.tif cannot be read" in reply.message
+    assert not isinstance(reply, Result)
+    assert not list(tmp_path.iterdir())

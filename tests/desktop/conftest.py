@@ -1,0 +1,89 @@
+"""A real QGIS in a virtual screen, with the plugin in a folder that is not called like it, and a profile of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+PLUGIN = "any_name-main"
+
+
+@pytest.fixture(scope="session")
+def backend_python() -> str:
+    """The Python of the backend's environment."""
+    path = os.environ.get("PROTOLABEL_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
+    if not Path(path).is_file():
+        pytest.skip("needs the backend's environment; name its Python in PROTOLABEL_PYTHON")
+    return path
+
+
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest) -> Path:
+    """Where the screenshots go; they are looked at by people."""
+    folder = ROOT / "build" / "screenshots" / request.node.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def qgis(tmp_path: Path, pictures: Path, backend_python: str) -> Callable[..., dict[str, Any]]:
+    """Runs a scenario of this folder in QGIS: ``qgis("scenario.py", {"VARIABLE": "value"})``; returns its report."""
+    for program in ("qgis", "xvfb-run"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}")
+
+    def run(scenario: str, variables: dict[str, str], seconds: float = 300.0) -> dict[str, Any]:
+        plugins = tmp_path / "plugins"
+        plugins.mkdir(exist_ok=True)
+        link = plugins / PLUGIN
+        if not link.exists():
+            link.symlink_to(ROOT, target_is_directory=True)
+        profile = tmp_path / "profiles" / "profiles" / "default" / "QGIS"
+        profile.mkdir(parents=True, exist_ok=True)
+        (profile / "QGIS3.ini").write_text(
+            f"[PythonPlugins]\n{PLUGIN}=true\n[Qgis]\nshowTips=false\ncheckVersion=false\n"
+            "[qgis]\ncheckVersion=false\nshowTips324=false\n",
+            encoding="utf-8",
+        )
+        environment = {
+            **os.environ,
+            "QT_QPA_PLATFORM": "xcb",
+            "QGIS_PLUGINPATH": str(plugins),
+            "PROTOLABEL_PYTHON": backend_python,
+            "PROTOLABEL_DATA": str(tmp_path / "data"),
+            "PROTOLABEL_REPORT": str(pictures),
+            "PYTHONPATH": str(HERE),
+            **variables,
+        }
+        command = [
+            "xvfb-run", "-a", "-s", "-screen 0 1500x950x24", "qgis", "--nologo", "--noversioncheck",
+            "--profiles-path", str(tmp_path / "profiles"), "--code", str(HERE / scenario),
+        ]  # fmt: skip
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        report = pictures / "report.json"
+        assert report.exists(), (
+            f"QGIS ended with {done.returncode} before the scenario did:\n{done.stderr[-4000:]}"
+        )
+        values: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        values["exit_code"], values["stderr"] = done.returncode, done.stderr
+        return values
+
+    return run
