@@ -27,6 +27,7 @@ from .heads.support import SupportFeatures
 from .labeling import LabelOptions, choose_scale_for, feature_grid, with_context
 from .outputs import check_outputs, support_files
 from .progress import CancelToken
+from .rasters.area import read_area
 from .rasters.description import look_at_validity
 from .rasters.grid import FeatureGrid, Tile
 from .rasters.imagery import read_tile
@@ -105,6 +106,8 @@ def estimate_run(
         )
         scale = choose_scale_for(options, source, found)
         window = options.extent.window(source) if options.extent else source.window
+        if options.area:
+            window = read_area(options.area, source).window
         whole = feature_grid(source.window, scale, runner, options)
         part = feature_grid(with_context(window, source, scale, options), scale, runner, options)
         cancel.check()

@@ -167,16 +167,7 @@ def label_raster(
         part = feature_grid(with_context(window, source, scale, options), scale, runner, options)
 
         progress = progress or (lambda state: None)
-        grids = [
-            feature_grid(
-                place.source.window,
-                same_ground(scale, source.pixel_size, place.source.pixel_size),
-                runner,
-                options,
-            )
-            for place in found.others
-        ]
-        places = list(zip(found.others, grids, strict=True))
+        places = [(place, _grid_on(place.source, source, scale, runner, options)) for place in found.others]
         elsewhere, before = gather_features(places, runner, part.tile_count, progress, cancel, say)
         stream = TileStream(source, runner, shifted(progress, before), cancel)
         stack.callback(stream.close)
@@ -217,6 +208,15 @@ def feature_grid(window: Window, scale: Scale, runner: EncoderRunner, options: L
         cell=scale.cell,
         first_center=runner.first_center * scale.cell / runner.stride,
         tile_cells=max(options.tile, _SMALLEST_TILE) // runner.stride,
+    )
+
+
+def _grid_on(
+    other: RasterSource, source: RasterSource, scale: Scale, runner: EncoderRunner, options: LabelOptions
+) -> FeatureGrid:
+    """The feature grid over another raster, whose cells are as large on the ground."""
+    return feature_grid(
+        other.window, same_ground(scale, source.pixel_size, other.pixel_size), runner, options
     )
 
 

@@ -132,7 +132,9 @@ class SupportPooling:
         """
         polygons = range(len(self._support.polygons))
         samples = [sample_polygon(self._source, self._support, index) for index in polygons]
-        return collect_features(self._support, self._source.path, self._sums, self._areas, samples, say, alone)
+        return collect_features(
+            self._support, self._source.path, self._sums, self._areas, samples, say, alone
+        )
 
 
 def pooling_weights(

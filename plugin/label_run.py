@@ -39,6 +39,7 @@ class LabelTask(QgsTask):
     Attributes:
         value: The result's values, None unless it succeeded.
         error: Why it failed, None when it succeeded or was cancelled.
+        notes: What the backend said meanwhile: choices made, warnings.
     """
 
     stateChanged = pyqtSignal(object)
@@ -54,6 +55,7 @@ class LabelTask(QgsTask):
         self._pending: Pending | None = None
         self.value: dict[str, Any] | None = None
         self.error: str | None = None
+        self.notes: list[str] = []
 
     def run(self) -> bool:
         """Do it, in a thread of the task manager."""
@@ -83,17 +85,24 @@ class LabelTask(QgsTask):
             if isinstance(news, protocol.Progress):
                 percent = 100.0 * news.done / max(news.total, 1)
                 self.setProgress(percent)
-                self.stateChanged.emit(RunState(percent, _stage(news), news.seconds_left))
+                self.stateChanged.emit(RunState(percent, _with_tiles(news), news.seconds_left))
             elif isinstance(news, protocol.Log):
-                self.stateChanged.emit(RunState(self.progress(), news.text))
+                self.notes.append(news.text)
 
 
-def _stage(news: protocol.Progress) -> str:
-    if news.stage == "support":
+def _with_tiles(news: protocol.Progress) -> str:
+    if news.stage == "labels":
+        return tr("Labelling, tile {0} of {1}").format(news.done, news.total)
+    return stage_text(news.stage)
+
+
+def stage_text(stage: str) -> str:
+    """What a run does at the moment, for people."""
+    if stage == "support":
         return tr("Learning from the polygons")
-    if news.stage == "writing":
+    if stage == "writing":
         return tr("Writing the files")
-    return tr("Labelling, tile {0} of {1}").format(news.done, news.total)
+    return tr("Labelling")
 
 
 def time_text(seconds: float) -> str:

@@ -69,10 +69,10 @@ class LivePreview(QObject):
         self._picture: PreviewPicture | None = None
         self._enabled = self._paused = self._uncertainty = False
         self._count = 0
-        self.device = "auto"
         canvas.extentsChanged.connect(self._on_view)
         canvas.destinationCrsChanged.connect(self._redraw)
         session.changed.connect(self.refresh)
+        service.changed.connect(self.refresh)
 
     def close(self) -> None:
         """Take the picture off the map and remove all files."""
@@ -80,6 +80,7 @@ class LivePreview(QObject):
         self._canvas.extentsChanged.disconnect(self._on_view)
         self._canvas.destinationCrsChanged.disconnect(self._redraw)
         self._session.changed.disconnect(self.refresh)
+        self._service.changed.disconnect(self.refresh)
         self._canvas.scene().removeItem(self._overlay)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -167,7 +168,7 @@ class LivePreview(QObject):
         raster = self._session.raster
         if raster is not None and not is_readable(raster):
             raise NotReadyError(tr("This layer comes from a server: export a part of it first."))
-        fields = labeling_fields(self._session, self._next_file(), self.device)
+        fields = labeling_fields(self._session, self._next_file(), self._service.settings.device)
         extent = self._visible(raster)
         if extent.isEmpty():
             raise NotReadyError(tr("The raster is not in view."))

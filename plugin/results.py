@@ -29,6 +29,7 @@ from qgis.PyQt.QtGui import QColor
 from .classes import ClassEntry
 from .translation import tr
 
+RESULT_PROPERTY = "protolabel/result"  # of layers that runs have made; they are no imagery
 _TAG = "PROTOLABEL_CLASSES="  # in the label map's own metadata, with JSON
 # Viridis at equal steps, as in the style beside a confidence raster: even to the eye, in grey print and for
 # colour-blind eyes.
@@ -109,8 +110,9 @@ def add_result_group(
     confidence: Path | None,
     polygons: Path | None,
     entries: Sequence[ClassEntry],
+    below: QgsMapLayer | None = None,
 ) -> QgsLayerTreeGroup:
-    """Add the outputs of a run as one group at the top of the layers; in the main thread.
+    """Add the outputs of a run as one group; in the main thread.
 
     Args:
         project: Where to.
@@ -119,9 +121,12 @@ def add_result_group(
         confidence: The confidence raster, hidden at first.
         polygons: The polygons.
         entries: The classes in the order of the legend.
+        below: The group goes under this layer, so that it stays in sight; else to the top.
     """
     root = project.layerTreeRoot()
-    group = root.insertGroup(0, _free_name(root, name))
+    node = root.findLayer(below.id()) if below is not None else None
+    place = root.children().index(node) + 1 if node is not None and node.parent() == root else 0
+    group = root.insertGroup(place, _free_name(root, name))
     # A style that lies beside a raster would be loaded only to be replaced.
     options = QgsRasterLayer.LayerOptions(loadDefaultStyle=not entries)
     label_layer = QgsRasterLayer(str(labels), tr("Labels"), "gdal", options)
@@ -140,6 +145,7 @@ def add_result_group(
 
 
 def _add(project: QgsProject, group: QgsLayerTreeGroup, layer: QgsMapLayer, visible: bool = True) -> None:
+    layer.setCustomProperty(RESULT_PROPERTY, True)
     project.addMapLayer(layer, False)
     node = group.addLayer(layer)
     node.setItemVisibilityChecked(visible)

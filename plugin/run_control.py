@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
+from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..backend import protocol
@@ -55,20 +55,19 @@ class RunControl(QObject):
         self._folder = Path(tempfile.mkdtemp(prefix="protolabel-run-"))
         return self._folder
 
-    def ask(self, output: Path, area: Area, device: str) -> None:
+    def ask(self, output: Path, area: Area) -> None:
         """Find out what a run takes, and start it at once when that is little.
 
         Args:
             output: The label map.
             area: Which part of the raster.
-            device: Device to work on.
 
         Raises:
             NotReadyError: When the raster or the polygons are missing.
             SupportLayerError: When the polygons cannot be written.
         """
         folder = self._folder or self.new_folder()
-        fields = labeling_fields(self._session, folder / "support.gpkg", device)
+        fields = labeling_fields(self._session, folder / "support.gpkg", self._service.settings.device)
         options = self._session.options
         self._message = protocol.Label(
             **fields,
@@ -154,7 +153,10 @@ class RunControl(QObject):
             Path(message.confidence) if message.confidence else None,
             Path(message.vector) if message.vector else None,
             self._session.classes.entries(),
+            self._session.support,
         )
+        for note in task.notes:
+            QgsApplication.messageLog().logMessage(note, "Protolabel", Qgis.MessageLevel.Info)
         seconds = time_text(task.value["seconds"])
         self._end(tr("{0} is on the map, after {1}.").format(group.name(), seconds), True)
 

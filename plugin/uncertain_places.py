@@ -50,7 +50,7 @@ class UncertainPlaces(QObject):
         """The polygons or the classes have changed, so other places are uncertain now."""
         self._places, self._next = [], 0
 
-    def go_on(self, device: str) -> None:
+    def go_on(self) -> None:
         """Zoom to the next place; the first time, and after changes, the backend is asked."""
         if self._request is not None:
             return
@@ -59,7 +59,7 @@ class UncertainPlaces(QObject):
             return
         folder = Path(tempfile.mkdtemp(prefix="protolabel-places-"))
         try:
-            fields = labeling_fields(self._session, folder / "support.gpkg", device)
+            fields = labeling_fields(self._session, folder / "support.gpkg", self._service.settings.device)
         except (NotReadyError, SupportLayerError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             self.said.emit(str(error))

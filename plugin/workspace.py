@@ -98,7 +98,6 @@ class Workspace(QObject):
         dock.preview.uncertaintyChosen.connect(preview.set_uncertainty)
         dock.preview.opacityChanged.connect(preview.set_opacity)
         dock.preview.nextPlaceRequested.connect(self.next_place)
-        dock.options.deviceChanged.connect(self._on_device)
         dock.bar.runRequested.connect(self.ask_run)
         dock.bar.confirmed.connect(self.runs.start)
         dock.bar.withdrawn.connect(self.runs.withdraw)
@@ -144,6 +143,10 @@ class Workspace(QObject):
             self.warn(tr("Add a class first."))
             self.drawingChanged.emit(False)
 
+    def _on_layer_created(self, path: str) -> None:
+        self._iface.setActiveLayer(self.session.support)  # Ctrl+Z is for it, wherever the keyboard is
+        self.say(tr("Support polygons are kept in {0}.").format(path))
+
     def _on_current_class(self, class_id: int) -> None:
         if self.drawing.active:
             self.draw(class_id)
@@ -169,11 +172,7 @@ class Workspace(QObject):
 
     def next_place(self) -> None:
         """Zoom to the next uncertain place."""
-        self.places.go_on(self.preview.device)
-
-    def _on_device(self, device: str) -> None:
-        self.preview.device = device
-        self.preview.refresh()
+        self.places.go_on()
 
     # Runs.
 
@@ -185,7 +184,7 @@ class Workspace(QObject):
         try:
             if raster is not None and not is_readable(raster):
                 raise NotReadyError(tr("This layer comes from a server: export a part of it first."))
-            self.runs.ask(self._output(), self._area(raster), self.preview.device)
+            self.runs.ask(self._output(), self._area(raster))
         except (NotReadyError, SupportLayerError, protocol.ProtocolError) as error:
             self.dock.bar.show_idle(str(error))
 

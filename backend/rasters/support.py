@@ -164,7 +164,7 @@ def find_support(
     layer = read_layer(str(path), class_field, name_field)
     notes = list(layer.notes)
     ids, names = class_ids(layer.ids, layer.names, class_field, layer.path, notes)
-    parts = _inside(_to_pixels(layer, source, notes), source)
+    parts = _inside(to_pixels(layer, source, notes), source)
     inside = [index for index, part in enumerate(parts) if not part.is_empty]
     if len(inside) < len(parts):
         notes.append(f"{len(parts) - len(inside)} of {len(parts)} polygons lie outside the raster.")
@@ -188,7 +188,17 @@ def _inside(polygons: Sequence[BaseGeometry], source: RasterSource) -> list[Base
     return parts
 
 
-def _to_pixels(layer: SupportLayer, source: RasterSource, notes: list[str]) -> list[BaseGeometry]:
+def to_pixels(layer: SupportLayer, source: RasterSource, notes: list[str]) -> list[BaseGeometry]:
+    """The polygons of a layer in the pixel coordinates of a raster.
+
+    Args:
+        layer: The polygons.
+        source: The raster.
+        notes: What the user should know is added here.
+
+    Raises:
+        SupportError: When they cannot be brought to the raster's coordinate system.
+    """
     polygons = list(layer.geometries)
     target, system = proj_system(source.crs), proj_system(layer.crs)
     if source.crs is None:

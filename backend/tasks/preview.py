@@ -30,7 +30,7 @@ Send = Callable[[Reply], None]
 _CACHE = 128 << 20  # bytes of GDAL's
 _MOST_TILES = 48  # that one preview encodes
 _INTERVAL = 1.0  # seconds between coarse answers
-_SHARE = 6.0  # and their own time at least so often, so that they do not hold up what they wait for
+_SHARE = 10.0  # and their own time at least so often, so that they do not hold up what they wait for
 
 
 def preview(task: Preview, send: Send, cancel: CancelToken, bench: Workbench) -> dict[str, Any]:

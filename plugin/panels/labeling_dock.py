@@ -29,6 +29,7 @@ from .preview_section import PreviewSection
 from .raster_section import RasterSection
 from .run_bar import RunBar
 from .run_section import RunSection
+from .shrinking import shrinkable
 
 
 class LabelingDock(QgsDockWidget):
@@ -51,11 +52,12 @@ class LabelingDock(QgsDockWidget):
         self.raster = RasterSection(session, service)
         self.classes = ClassPanel(session.classes)
         self.preview = PreviewSection()
-        self.options = OptionsSection(session)
+        self.options = OptionsSection(session, service)
         self.run = RunSection(session)
         self.bar = RunBar()
         inner = QWidget()
         layout = QVBoxLayout(inner)
+        layout.setContentsMargins(4, 4, 4, 4)
         for widget in (
             self._build_banner(),
             self.raster,
@@ -140,9 +142,9 @@ class LabelingDock(QgsDockWidget):
                 "Support polygons teach the classes; validation polygons are kept aside to measure how good the map is."
             )
         )
-        self._use.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        shrinkable(self._use)
         self._use.activated.connect(lambda: self.useChanged.emit(self._use.currentData()))
-        self._stop = QPushButton(tr("Stop Drawing"))
+        self._stop = QPushButton(tr("Stop"))
         self._stop.setObjectName("protolabelStopDrawing")
         self._stop.setToolTip(tr("Return to the map tool that was in use before (Esc)."))
         self._stop.clicked.connect(self.stopDrawingRequested)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
-from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
+from ..backend_service import BackendService
 from ..session import LabelingSession
 from ..translation import tr
+from .shrinking import shrinkable
 
 
 class OptionsSection(QgsCollapsibleGroupBox):
     """Model, head, scale, refinement and device; follows the session and changes it."""
 
-    deviceChanged = pyqtSignal(str)
-
-    def __init__(self, session: LabelingSession, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: LabelingSession, service: BackendService, parent: QWidget | None = None
+    ) -> None:
         super().__init__(tr("Options"), parent)
-        self._session = session
+        self._session, self._service = session, service
         self.setObjectName("protolabelOptions")
         self.setCollapsed(True)
         self._model = self._combo(
@@ -27,7 +29,7 @@ class OptionsSection(QgsCollapsibleGroupBox):
         )
         self._head = self._combo("protolabelHead", tr("How many prototypes stand for a class."))
         self._scale = self._combo("protolabelScale", tr("Enlargement before the encoder: finer, and slower."))
-        self.device = self._combo("protolabelDevice", tr("Where to compute."))
+        self._device = self._combo("protolabelDevice", tr("Where to compute."))
         self._spectral = QCheckBox(tr("Use pixel values"))
         self._spectral.setObjectName("protolabelSpectral")
         self._spectral.setToolTip(tr("Compare colours and further bands beside what the encoder sees."))
@@ -47,17 +49,19 @@ class OptionsSection(QgsCollapsibleGroupBox):
         form.addRow(tr("Model"), self._model)
         form.addRow(tr("Head"), self._head)
         form.addRow(tr("Scale"), self._scale)
-        form.addRow(tr("Device"), self.device)
+        form.addRow(tr("Device"), self._device)
         form.addRow(self._spectral)
         form.addRow(self._crf)
         self.show_options()
+        self.show_backend()
         session.loaded.connect(self.show_options)
         self._model.activated.connect(lambda: session.set_options(model=self._model.currentData()))
         self._head.activated.connect(lambda: session.set_options(head=self._head.currentData()))
         self._scale.activated.connect(lambda: session.set_options(scale=self._scale.currentData()))
         self._spectral.toggled.connect(lambda on: session.set_options(spectral=on))
         self._crf.toggled.connect(lambda on: session.set_options(crf=on))
-        self.device.activated.connect(lambda: self.deviceChanged.emit(self.device.currentData()))
+        self._device.activated.connect(self._on_device)
+        service.changed.connect(self.show_backend)
 
     def set_models(self, value: dict[str, Any]) -> None:
         """Offer what the backend has; see the message ``Models``."""
@@ -67,12 +71,14 @@ class OptionsSection(QgsCollapsibleGroupBox):
         self._model.addItem(first, None)
         for model in found:
             self._model.addItem(model["name"], model["path"] or model["name"])
-        device = self.device.currentData()
-        self.device.clear()
-        self.device.addItem(tr("Best there is"), "auto")
+        device = self._service.settings.device
+        self._device.clear()
+        self._device.addItem(tr("Best there is"), "auto")
         for item in value.get("devices", []):
-            self.device.addItem(f"{item['name']}: {item['title']}", item["name"])
-        self.device.setCurrentIndex(max(self.device.findData(device), 0))
+            self._device.addItem(f"{item['name']}: {item['title']}", item["name"])
+        if self._device.findData(device) < 0:
+            self._device.addItem(device, device)
+        self._device.setCurrentIndex(self._device.findData(device))
         self._show_model()
 
     def show_options(self) -> None:
@@ -88,6 +94,19 @@ class OptionsSection(QgsCollapsibleGroupBox):
             box.setChecked(on)
             box.blockSignals(False)
 
+    def show_backend(self) -> None:
+        """Offer the refinement only where the backend has it."""
+        verified = self._service.verified()
+        missing = verified is not None and not verified.crf
+        self._crf.setEnabled(not missing)
+        self._crf.setText(tr("Follow edges (not installed)") if missing else tr("Follow edges (DenseCRF)"))
+        if missing:
+            self._session.set_options(crf=False)
+            self.show_options()
+
+    def _on_device(self) -> None:
+        self._service.use(replace(self._service.settings, device=self._device.currentData()))
+
     def _show_model(self) -> None:
         model = self._session.options.model
         if model is not None and self._model.findData(model) < 0:
@@ -96,9 +115,7 @@ class OptionsSection(QgsCollapsibleGroupBox):
 
     @staticmethod
     def _combo(name: str, tip: str) -> QComboBox:
-        box = QComboBox()
+        box = shrinkable(QComboBox())
         box.setObjectName(name)
         box.setToolTip(tip)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.setMinimumContentsLength(8)
         return box

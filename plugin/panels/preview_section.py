@@ -33,7 +33,7 @@ class PreviewSection(QGroupBox):
         self.toggle.setCheckable(True)
         self.toggle.setToolTip(tr("Label what is in view after each polygon and after each move of the map."))
         self.toggle.toggled.connect(self.toggled_preview)
-        self.next_place = QPushButton(tr("Next Uncertain Place"))
+        self.next_place = QPushButton(tr("Next Place"))
         self.next_place.setObjectName("protolabelNextPlace")
         self.next_place.setToolTip(tr("Zoom to where one more polygon helps most."))
         self.next_place.clicked.connect(self.nextPlaceRequested)
@@ -59,7 +59,6 @@ class PreviewSection(QGroupBox):
         self.status = QLabel()
         self.status.setObjectName("protolabelPreviewStatus")
         self.status.setWordWrap(True)
-        self.status.setMinimumHeight(self.status.fontMetrics().height())
 
         buttons, choices, slider = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
         buttons.addWidget(self.toggle)

@@ -21,10 +21,10 @@ from qgis.PyQt.QtWidgets import (
 from ...backend import protocol
 from ..backend_service import BackendService
 from ..gui_request import GuiRequest
+from ..results import RESULT_PROPERTY
 from ..session import LabelingSession, is_readable
 from ..translation import tr
-
-RESULT_PROPERTY = "protolabel/result"  # of layers that runs have made; they are no imagery
+from .shrinking import shrinkable
 
 
 class RasterSection(QGroupBox):
@@ -55,7 +55,7 @@ class RasterSection(QGroupBox):
             self._request.abandon()
 
     def _build(self) -> None:
-        self._layers = QgsMapLayerComboBox()
+        self._layers = shrinkable(QgsMapLayerComboBox())
         self._layers.setObjectName("protolabelRaster")
         self._layers.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self._layers.setAllowEmptyLayer(True, tr("Choose a raster"))
@@ -99,13 +99,13 @@ class RasterSection(QGroupBox):
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         self._colors = []
         for name, text in (("Red", tr("Red")), ("Green", tr("Green")), ("Blue", tr("Blue"))):
-            box = QgsRasterBandComboBox()
+            box = shrinkable(QgsRasterBandComboBox())
             box.setObjectName(f"protolabelBand{name}")
             box.setToolTip(tr("The encoder sees three bands; near infrared as red works as well."))
             box.bandChanged.connect(self._on_bands)
             self._colors.append(box)
             form.addRow(text, box)
-        self._extra = QgsCheckableComboBox()
+        self._extra = shrinkable(QgsCheckableComboBox())
         self._extra.setObjectName("protolabelBandsExtra")
         self._extra.setToolTip(
             tr("Further bands, such as near infrared, tell classes apart by their pixel values.")

@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
 from ..area import AreaKind
 from ..session import LabelingSession
 from ..translation import tr
+from .shrinking import shrinkable
 
 
 class RunSection(QGroupBox):
@@ -56,7 +57,7 @@ class RunSection(QGroupBox):
         return self._features.currentLayer()
 
     def _build_inputs(self) -> None:
-        self._area = QComboBox()
+        self._area = shrinkable(QComboBox())
         self._area.setObjectName("protolabelArea")
         self._area.setToolTip(tr("Which part of the raster is labelled."))
         self._area.addItem(tr("Whole raster"), AreaKind.WHOLE.value)
@@ -64,7 +65,7 @@ class RunSection(QGroupBox):
         self._area.addItem(tr("Rectangle"), AreaKind.RECTANGLE.value)
         self._area.addItem(tr("Selected features"), AreaKind.FEATURES.value)
         self._area.currentIndexChanged.connect(self._on_area)
-        self._features = QgsMapLayerComboBox()
+        self._features = shrinkable(QgsMapLayerComboBox())
         self._features.setObjectName("protolabelAreaLayer")
         self._features.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
         self._features.setToolTip(tr("What lies under the selected features of this layer is labelled."))

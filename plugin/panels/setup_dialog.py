@@ -271,6 +271,8 @@ def _page(content: QWidget, *below: QWidget) -> QWidget:
     area = QScrollArea(widgetResizable=True, frameShape=QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(content)
+    for widget in (content, area.viewport()):
+        widget.setAutoFillBackground(False)  # or it is of another shade than the tab
     page = QWidget()
     layout = QVBoxLayout(page)
     layout.addWidget(area, 1)

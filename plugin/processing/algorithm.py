@@ -21,6 +21,7 @@ from ..backend_service import BackendService
 from ..client.errors import ClientError, RequestCancelled, RequestError
 from ..client.pending import Pending
 from ..client.worker_client import WorkerClient
+from ..label_run import stage_text
 from ..translation import tr
 from .styling import LayerStyler
 
@@ -201,16 +202,8 @@ class _Report:
                 self._feedback.setProgress(100.0 * news.done / max(news.total, 1))
                 if news.stage != self._stage:  # every text stays in the log
                     self._stage = news.stage
-                    self._feedback.setProgressText(_stage(news))
+                    self._feedback.setProgressText(stage_text(news.stage))
             elif isinstance(news, protocol.Log) and news.level == "warning":
                 self._feedback.pushWarning(news.text)
             elif isinstance(news, protocol.Log):
                 self._feedback.pushInfo(news.text)
-
-
-def _stage(news: protocol.Progress) -> str:
-    if news.stage == "support":
-        return tr("Learning from the polygons")
-    if news.stage == "writing":
-        return tr("Writing the files")
-    return tr("Labelling")

@@ -505,7 +505,7 @@ class TestStopping:
     def test_failure_of_the_last_output_leaves_none(
         self, make_raster, make_support, two_halves, options, tmp_path, monkeypatch
     ) -> None:
-        def interrupted(*_: object) -> None:
+        def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr("backend.outputs.polygonize", interrupted)

@@ -35,7 +35,7 @@ def test_options_for_several_rasters_and_classes() -> None:
     assert options.support_rasters == ("b.tif", "c.tif")
     assert options.stretch == Stretch((0.0, 1.0, 2.0), (10.0, 11.0, 12.0))
     assert options.classes == (ClassStyle(4, "See", (0, 0, 255)), ClassStyle(2, "b", (1, 2, 3)))
-    plain = labeling_options(request(support_rasters=[]))
+    plain = labeling_options(request())
     assert (plain.support_rasters, plain.stretch, plain.classes) == (None, None, None)
 
 

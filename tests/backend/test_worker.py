@@ -371,9 +371,11 @@ class TestPreview:
         worker.expect(Cancelled, 1)
         worker.expect(Result, 3)
 
-    def test_uncertain_places(self, worker, small, random_model) -> None:
+    def test_uncertain_places(self, worker, make_raster, make_support, random_model) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (3, 300, 300)).astype(np.uint8)
+        inputs = str(make_raster(noise)), str(make_support(TWO))
         given = {"model": str(random_model), "device": "cpu", "scale": 1.0, "count": 2}
-        worker.send(Uncertain(1, *small, **given))
+        worker.send(Uncertain(1, *inputs, **given))
         places = worker.expect(Result, 1).value["places"]
         assert 1 <= len(places) <= 2
         assert all(len(place["extent"]) == 4 for place in places)

@@ -44,7 +44,8 @@ def qgis(tmp_path: Path, pictures: Path, backend_python: str) -> Callable[..., d
 
     def run(scenario: str, variables: dict[str, str], seconds: float = 300.0) -> dict[str, Any]:
         plugins = tmp_path / "plugins"
-        plugins.mkdir(exist_ok=True)
+        for folder in (plugins, tmp_path / "work", tmp_path / "tmp"):
+            folder.mkdir(exist_ok=True)
         link = plugins / PLUGIN
         if not link.exists():
             link.symlink_to(ROOT, target_is_directory=True)
@@ -62,6 +63,9 @@ def qgis(tmp_path: Path, pictures: Path, backend_python: str) -> Callable[..., d
             "PROTOLABEL_PYTHON": backend_python,
             "PROTOLABEL_DATA": str(tmp_path / "data"),
             "PROTOLABEL_REPORT": str(pictures),
+            "PROTOLABEL_PLUGIN": PLUGIN,
+            "PROTOLABEL_WORK": str(tmp_path / "work"),
+            "TMPDIR": str(tmp_path / "tmp"),
             "PYTHONPATH": str(HERE),
             **variables,
         }

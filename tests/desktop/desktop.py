@@ -166,9 +166,7 @@ def run_scenario(scenario: Callable[[Report], None]) -> None:
             report.errors.append(traceback.format_exc())
             report.screen("failure")
         report.write()
-        if report.values.get("close") == "normally":
-            QApplication.instance().exit(0)
-        else:
+        if report.values.get("close") != "normally":
             os._exit(0)
 
     QTimer.singleShot(1500, start)

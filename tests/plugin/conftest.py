@@ -114,10 +114,22 @@ def scene(run_backend: Callable[..., str], tmp_path_factory: pytest.TempPathFact
     return Scene(str(folder / "orthophoto.tif"), str(folder / "support.gpkg"), str(model))
 
 
+@pytest.fixture(scope="session")
+def service(
+    plugin_module: Callable[[str], ModuleType], backend_python: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """The connection to a real backend; one for all tests, since a worker takes seconds to start."""
+    data = str(tmp_path_factory.mktemp("data"))
+    environ = {**os.environ, "PROTOLABEL_PYTHON": backend_python, "PROTOLABEL_DATA": data}
+    service = plugin_module("plugin.backend_service").BackendService(environ=environ)
+    yield service
+    service.close()
+
+
 @pytest.fixture
-def service(plugin_module: Callable[[str], ModuleType], backend_python: str, tmp_path: Path) -> Iterator[Any]:
-    """The connection to a real backend."""
-    environ = {**os.environ, "PROTOLABEL_PYTHON": backend_python, "PROTOLABEL_DATA": str(tmp_path / "data")}
+def no_service(plugin_module: Callable[[str], ModuleType], tmp_path: Path) -> Iterator[Any]:
+    """The connection to a backend whose environment was deleted."""
+    environ = {**os.environ, "PROTOLABEL_PYTHON": str(tmp_path / "env" / "bin" / "python3")}
     service = plugin_module("plugin.backend_service").BackendService(environ=environ)
     yield service
     service.close()

@@ -32,7 +32,6 @@ def canvas(session, qtbot) -> QgsMapCanvas:
 @pytest.fixture
 def preview(plugin_module, canvas, session, service):
     preview = plugin_module("plugin.preview").LivePreview(canvas, session, service)
-    preview.device = "cpu"
     preview.stages, preview.texts = [], []
     preview.shown.connect(preview.stages.append)
     preview.statusChanged.connect(preview.texts.append)
@@ -134,10 +133,12 @@ def test_raster_out_of_view(preview, canvas, qtbot) -> None:
     assert "not in view" in preview.texts[-1]
 
 
-def test_without_a_backend(preview, service, tmp_path, qtbot) -> None:
-    service._environ["PROTOLABEL_PYTHON"] = str(tmp_path / "python3")
-    preview.set_enabled(True)
-    qtbot.waitUntil(lambda: bool(preview.texts) and "PROTOLABEL_PYTHON" in preview.texts[-1], timeout=10_000)
+def test_without_a_backend(plugin_module, canvas, session, no_service, qtbot) -> None:
+    preview = plugin_module("plugin.preview").LivePreview(canvas, session, no_service)
+    with qtbot.waitSignal(preview.failed, timeout=10_000) as failed:
+        preview.set_enabled(True)
+    assert "PROTOLABEL_PYTHON" in failed.args[0]
+    preview.close()
 
 
 def test_next_uncertain_place(plugin_module, canvas, session, service, qtbot) -> None:
@@ -146,11 +147,11 @@ def test_next_uncertain_place(plugin_module, canvas, session, service, qtbot) ->
     places.said.connect(said.append)
     whole = canvas.extent()
     with qtbot.waitSignal(places.arrived, timeout=120_000):
-        places.go_on("cpu")
+        places.go_on()
     first = canvas.extent()
     assert first.width() < whole.width() and whole.intersects(first)
     with qtbot.waitSignal(places.arrived, timeout=1000):
-        places.go_on("cpu")
+        places.go_on()
     assert canvas.extent().center() != first.center()
     assert said[-1].startswith("Uncertain place 2 of")
     places.close()

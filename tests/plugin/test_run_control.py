@@ -29,10 +29,10 @@ def control(plugin_module, session, service):
 
 
 def ask(plugin_module, control, output: Path, **area) -> None:
-    control.ask(output, plugin_module("plugin.area").Area(**area), "cpu")
+    control.ask(output, plugin_module("plugin.area").Area(**area))
 
 
-def large(scene, path: Path, side: int = 6000) -> Path:
+def large(scene, path: Path, side: int = 4000) -> Path:
     """The scene repeated to a size that takes minutes."""
     from osgeo import gdal
 
@@ -201,10 +201,13 @@ def test_one_class(plugin_module, session, control, tmp_path, qtbot) -> None:
 
 
 def test_folder_that_cannot_be_written(plugin_module, control, qtbot) -> None:
+    questions = []
+    control.asked.connect(lambda estimate: (questions.append(estimate), control.start()))
     ask(plugin_module, control, Path("/proc/labels.tif"))
     qtbot.waitUntil(lambda: bool(control.outcome), timeout=60_000)
     text, success = control.outcome[0]
     assert not success and text.endswith(".") and "Traceback" not in text
+    assert any("labels.tif" in warning or "/proc" in warning for warning in questions[0]["warnings"])
 
 
 def test_second_raster_with_the_polygons_of_the_first(
@@ -228,8 +231,10 @@ def test_second_raster_with_the_polygons_of_the_first(
     assert scene.raster in json.dumps(tags)
 
 
-def test_environment_is_deleted(plugin_module, session, control, service, tmp_path, qtbot) -> None:
-    service._environ["PROTOLABEL_PYTHON"] = str(tmp_path / "python3")
+def test_environment_is_deleted(plugin_module, session, no_service, tmp_path, qtbot) -> None:
+    control = plugin_module("plugin.run_control").RunControl(session, no_service)
+    control.outcome = []
+    control.ended.connect(lambda text, success: control.outcome.append((text, success)))
     ask(plugin_module, control, tmp_path / "x.tif")
     qtbot.waitUntil(lambda: bool(control.outcome), timeout=10_000)
     assert "PROTOLABEL_PYTHON" in control.outcome[0][0]

@@ -1,0 +1,53 @@
+"""An analyst who closes QGIS in the middle of a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import qgis.utils
+from desktop import Report, pause, run_scenario, wait_until
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QApplication, QMessageBox, QPushButton
+from qgis.utils import iface
+
+FOLDER = Path(os.environ["PROTOLABEL_WORK"])
+
+
+def agree() -> None:
+    """Answer what QGIS asks before it closes: nothing is to be saved, the task may be cancelled."""
+    box = QApplication.activeModalWidget()
+    if isinstance(box, QMessageBox):
+        wanted = (
+            QMessageBox.StandardButton.Discard,
+            QMessageBox.StandardButton.Yes,
+            QMessageBox.StandardButton.Ok,
+        )
+        button = next((box.button(kind) for kind in wanted if box.button(kind)), box.buttons()[0])
+        button.click()
+
+
+def scenario(report: Report) -> None:
+    plugin = qgis.utils.plugins[os.environ["PROTOLABEL_PLUGIN"]]
+    raster = QgsRasterLayer(os.environ["PROTOLABEL_RASTER"], "large")
+    QgsProject.instance().addMapLayer(raster)
+    pause(0.5)
+    workspace = plugin.show_dock()
+    workspace.session.set_raster(raster)
+    workspace.session.set_options(model=os.environ["PROTOLABEL_MODEL"])
+    source = QgsVectorLayer(os.environ["PROTOLABEL_SUPPORT"], "source", "ogr")
+    workspace.layers.import_layer(source, "class_id", "class_name")
+    workspace.dock.run.output.setFilePath(str(FOLDER / "labels.tif"))
+    workspace.runs.asked.connect(lambda estimate: workspace.runs.start())
+    workspace.dock.findChild(QPushButton, "protolabelRun").click()
+    wait_until(lambda: workspace.dock.bar.bar.value() > 0, "progress", 120)
+    report.values["worker"] = plugin._service.client().pid
+    report.values["close"] = "normally"
+    timer = QTimer(iface.mainWindow())
+    timer.timeout.connect(agree)
+    timer.start(100)
+    QTimer.singleShot(0, iface.actionExit().trigger)
+
+
+run_scenario(scenario)

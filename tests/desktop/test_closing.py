@@ -1,0 +1,64 @@
+"""Closing QGIS in the middle of a run leaves no process and no file behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+
+_SCENE = """
+import sys
+from pathlib import Path
+import numpy as np, rasterio, torch
+from backend.encoders.checkpoint import save_checkpoint
+from backend.encoders.encoder import Encoder
+from backend.encoders.layout import EncoderLayout
+folder = Path(sys.argv[1])
+save_checkpoint(Encoder(EncoderLayout(layers=(2,))), folder / "random.safetensors", {"trained_on": "nothing"})
+with rasterio.open(folder / "orthophoto.tif") as small:
+    values, profile = small.read(), small.profile
+profile.update(width=6000, height=6000, tiled=True, blockxsize=256, blockysize=256)
+with rasterio.open(folder / "large.tif", "w", **profile) as large:
+    large.write(np.tile(values, (1, 25, 20))[:, :6000, :6000])
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return b"backend.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_closing_during_a_run(
+    qgis: Callable[..., dict[str, Any]], backend_python: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "work"
+    sample = [backend_python, "-m", "backend", "sample", str(folder), "--width", "320", "--height", "240"]
+    subprocess.run(sample, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([backend_python, "-c", _SCENE, str(folder)], cwd=ROOT, check=True, capture_output=True)
+    report = qgis(
+        "closing_scenario.py",
+        {
+            "PROTOLABEL_RASTER": str(folder / "large.tif"),
+            "PROTOLABEL_SUPPORT": str(folder / "support.gpkg"),
+            "PROTOLABEL_MODEL": str(folder / "random.safetensors"),
+        },
+    )
+    assert report["errors"] == []
+    assert report["exit_code"] == 0, report["stderr"][-3000:]
+    deadline = time.monotonic() + 5
+    while alive(report["values"]["worker"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(report["values"]["worker"])
+    assert not (folder / "labels.tif").exists()
+    assert [name for name in os.listdir(folder) if "part" in name] == []
+    assert [name for name in os.listdir(tmp_path / "tmp") if name.startswith("protolabel")] == []
