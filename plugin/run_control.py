@@ -132,8 +132,12 @@ class RunControl(QObject):
 
     def _on_estimate(self, estimate: dict[str, Any]) -> None:
         self._request = None
-        if estimate["seconds"] > _LONG or estimate.get("warnings"):
-            self.asked.emit(estimate)
+        warnings = list(estimate.get("warnings", []))
+        output = Path(self._message.output)
+        if output.exists():
+            warnings.append(tr("{0} exists and will be replaced.").format(output.name))
+        if estimate["seconds"] > _LONG or warnings:
+            self.asked.emit({**estimate, "warnings": warnings})
         else:
             self.start()
 

@@ -60,8 +60,8 @@ class Opened:
         Raises:
             ProtolabelError: When the rasters or the polygons cannot serve.
         """
-        encoder = bench.encoder(options)
         rasters = bench.rasters(path, options)
+        encoder = bench.encoder(options)
         sources = [raster.source for raster in rasters]
         found = gather_support(support, sources[0], sources[1:], options.class_field, options.name_field)
         cancel.check()

@@ -38,6 +38,8 @@ class RasterSection(QGroupBox):
         super().__init__(tr("Raster"), parent)
         self._session, self._service = session, service
         self._request: GuiRequest | None = None
+        self._filling = False
+        self._shown: tuple[int, ...] = ()
         self._build()
         session.rasterChanged.connect(self._on_raster)
         session.loaded.connect(self._on_raster)
@@ -151,9 +153,7 @@ class RasterSection(QGroupBox):
         choice = self._session.choice
         bands = bands or (choice.bands if choice else None) or tuple(range(1, min(raster.bandCount(), 3) + 1))
         colors = (bands * 3)[:3] if len(bands) < 3 else bands[:3]
-        boxes = [*self._colors, self._extra]
-        for box in boxes:
-            box.blockSignals(True)
+        self._filling = True  # the boxes signal whatever blockSignals says
         for index, box in enumerate(self._colors):
             box.setLayer(raster)
             box.setBand(colors[index])
@@ -161,14 +161,21 @@ class RasterSection(QGroupBox):
         for band in range(1, raster.bandCount() + 1):
             checked = Qt.CheckState.Checked if band in bands[3:] else Qt.CheckState.Unchecked
             self._extra.addItemWithCheckState(raster.bandName(band), checked, band)
-        for box in boxes:
-            box.blockSignals(False)
+        self._filling = False
+        self._shown = self._chosen_bands()
 
     def _on_bands(self, *change: object) -> None:
+        bands = self._chosen_bands()
+        if self._filling:
+            return
+        # Some of the boxes signal later what was not changed by the user.
+        if bands != self._shown and all(band > 0 for band in bands):
+            self._shown = bands
+            self._session.set_bands(bands)
+
+    def _chosen_bands(self) -> tuple[int, ...]:
         colors = [box.currentBand() for box in self._colors]
-        extra = [band for band in self._extra.checkedItemsData() if band not in colors]
-        if all(band > 0 for band in colors):
-            self._session.set_bands([*colors, *extra])
+        return (*colors, *(band for band in self._extra.checkedItemsData() if band not in colors))
 
     def _inspect(self) -> None:
         """Ask the backend how it reads the raster."""

@@ -560,6 +560,9 @@ class TestLibraries:
 def test_rubbish_ends_no_worker(start) -> None:
     client = start()
     client.expect(Ready)
+    # When this is answered, all libraries are imported, which the worker does ahead of time.
+    client.send(Preview(2**52, "nothing.tif", "nothing.gpkg", folder="nowhere", extent=(0, 0, 1, 1)))
+    assert client.expect(Error, 2**52).kind == "user"
     process = psutil.Process(client.process.pid)
     rng = random.Random(0)
     before = process.memory_info().rss

@@ -38,7 +38,7 @@ def scenario(report: Report) -> None:
     workspace.session.set_options(model=os.environ["PROTOLABEL_MODEL"])
     source = QgsVectorLayer(os.environ["PROTOLABEL_SUPPORT"], "source", "ogr")
     workspace.layers.import_layer(source, "class_id", "class_name")
-    workspace.dock.run.output.setFilePath(str(FOLDER / "labels.tif"))
+    workspace.dock.run.output.setFilePath(str(FOLDER / "map.tif"))
     workspace.runs.asked.connect(lambda estimate: workspace.runs.start())
     workspace.dock.findChild(QPushButton, "protolabelRun").click()
     wait_until(lambda: workspace.dock.bar.bar.value() > 0, "progress", 120)
@@ -47,7 +47,10 @@ def scenario(report: Report) -> None:
     timer = QTimer(iface.mainWindow())
     timer.timeout.connect(agree)
     timer.start(100)
-    QTimer.singleShot(0, iface.actionExit().trigger)
+    # QGIS asks for running tasks to be cancelled, and may have to be closed once more after that.
+    again = QTimer(iface.mainWindow())
+    again.timeout.connect(iface.actionExit().trigger)
+    again.start(1500)
 
 
 run_scenario(scenario)

@@ -22,33 +22,6 @@ from qgis.PyQt.QtWidgets import QApplication, QWidget
 _TICK = 5  # milliseconds
 
 
-class Report:
-    """What a scenario has found; the test reads it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.values: dict[str, object] = {}
-        self.errors: list[str] = []
-        QgsApplication.messageLog().messageReceived.connect(self._on_message)
-
-    def picture(self, name: str, widget: QWidget) -> None:
-        """Save what a widget looks like."""
-        widget.grab().save(str(self.folder / f"{name}.png"))
-
-    def screen(self, name: str) -> None:
-        """Save the whole screen, overlays and pop-ups with it."""
-        QApplication.primaryScreen().grabWindow(0).save(str(self.folder / f"{name}.png"))
-
-    def write(self) -> None:
-        """Write the report."""
-        text = json.dumps({"values": self.values, "errors": self.errors}, indent=1)
-        (self.folder / "report.json").write_text(text, encoding="utf-8")
-
-    def _on_message(self, text: str, tag: str, level: int) -> None:
-        if tag.startswith("Python") or "Traceback" in text:
-            self.errors.append(text)
-
-
 class Watch:
     """Measures how long the GUI thread did not serve its event loop."""
 
@@ -69,6 +42,10 @@ class Watch:
         finally:
             self._timer.stop()
 
+    def forget(self) -> None:
+        """Do not count the time since the last tick."""
+        self._last = time.perf_counter()
+
     @property
     def longest(self) -> float:
         """The longest block in milliseconds."""
@@ -78,6 +55,35 @@ class Watch:
         now = time.perf_counter()
         self.gaps.append(max(0.0, (now - self._last) * 1000.0 - _TICK))
         self._last = now
+
+
+class Report:
+    """What a scenario has found; the test reads it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.values: dict[str, object] = {}
+        self.errors: list[str] = []
+        QgsApplication.messageLog().messageReceived.connect(self._on_message)
+
+    def picture(self, name: str, widget: QWidget) -> None:
+        """Save what a widget looks like."""
+        widget.grab().save(str(self.folder / f"{name}.png"))
+
+    def screen(self, name: str, watch: Watch | None = None) -> None:
+        """Save the whole screen, overlays and pop-ups with it; what that takes is not counted by the watch."""
+        QApplication.primaryScreen().grabWindow(0).save(str(self.folder / f"{name}.png"))
+        if watch is not None:
+            watch.forget()
+
+    def write(self) -> None:
+        """Write the report."""
+        text = json.dumps({"values": self.values, "errors": self.errors}, indent=1)
+        (self.folder / "report.json").write_text(text, encoding="utf-8")
+
+    def _on_message(self, text: str, tag: str, level: int) -> None:
+        if tag.startswith("Python") or "Traceback" in text:
+            self.errors.append(text)
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> float:

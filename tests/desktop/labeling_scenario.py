@@ -88,7 +88,7 @@ def scenario(report: Report) -> None:
         dock.findChild(QPushButton, "protolabelPreview").click()
         wait_until(lambda: any(stage == "refined" for stage, _ in stages), "the first preview", 120)
         values["cold"] = list(stages)
-        report.screen("2_preview_labels")
+        report.screen("2_preview_labels", watch)
         stages.clear()
         begun = time.monotonic()
         workspace.drawing.undo()
@@ -99,14 +99,14 @@ def scenario(report: Report) -> None:
         wait_until(lambda: any(stage == "refined" for stage, _ in stages), "a preview after redo", 60)
         dock.findChild(QWidget, "protolabelShowUncertainty").click()
         pause(0.3)
-        report.screen("3_preview_uncertainty")
+        report.screen("3_preview_uncertainty", watch)
         dock.findChild(QWidget, "protolabelShowLabels").click()
         dock.findChild(QPushButton, "protolabelNextPlace").click()
         wait_until(
             lambda: "Uncertain place" in workspace.dock.preview.status.text(), "an uncertain place", 60
         )
         pause(0.5)
-        report.screen("4_uncertain_place")
+        report.screen("4_uncertain_place", watch)
     values["preview_block_ms"] = watch.longest
     values["preview_blocks"] = sorted(watch.gaps)[-5:]
 
@@ -120,7 +120,7 @@ def scenario(report: Report) -> None:
         run.click()
         wait_until(lambda: not run.isVisible(), "the run begins", 10)
         wait_until(lambda: dock.bar.bar.value() > 10, "progress", 120)
-        report.screen("5_running")
+        report.screen("5_running", watch)
         wait_until(lambda: run.isVisible(), "the end of the run", 300)
         pause(0.5)
     values["run_block_ms"] = watch.longest
