@@ -67,7 +67,11 @@ def read_area(path: str | Path, source: RasterSource) -> Area:
     try:
         meta, _, wkb, _ = pyogrio.raw.read(str(path), columns=[], force_2d=True)
         geometries = shapely.from_wkb(wkb) if wkb is not None else []
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, shapely.errors.ShapelyError) as error:
+    except (
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        shapely.errors.ShapelyError,
+    ) as error:
         raise ProtolabelError(f"The area {path} cannot be read; choose a file of polygons.") from error
     polygons = [
         shapely.make_valid(geometry)
@@ -77,7 +81,12 @@ def read_area(path: str | Path, source: RasterSource) -> Area:
     if not polygons:
         raise ProtolabelError(f"The area {path} holds no polygon; choose a file of polygons.")
     layer = SupportLayer(
-        str(path), tuple(range(1, len(polygons) + 1)), tuple(polygons), meta["crs"], np.zeros(len(polygons)), None
+        str(path),
+        tuple(range(1, len(polygons) + 1)),
+        tuple(polygons),
+        meta["crs"],
+        np.zeros(len(polygons)),
+        None,
     )
     return Area(to_pixels(layer, source, []), source, str(path))
 

@@ -48,7 +48,7 @@ class PreviewRun:
         self._opened = Opened.of(bench, task.raster, task.support, self._options, cancel)
         check_classes(len(self._opened.classes))
         extent = extent_of(task.extent, task.extent_crs)
-        assert extent is not None
+        assert extent is not None  # nosec B101 # for the type checker
         margin = self._options.crf.margin if self._options.crf else 0
         size = task.width, task.height
         self._view, self._upside_down = View.asked(self._opened.source, extent, size, margin)

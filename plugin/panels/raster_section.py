@@ -113,7 +113,7 @@ class RasterSection(QGroupBox):
             tr("Further bands, such as near infrared, tell classes apart by their pixel values.")
         )
         self._extra.setDefaultText(tr("none"))
-        self._extra.checkedItemsChanged.connect(self._on_bands)
+        self._extra.model().dataChanged.connect(self._on_bands)
         form.addRow(tr("Further"), self._extra)
         self._automatic = QPushButton(tr("Choose by Names"))
         self._automatic.setObjectName("protolabelBandsAutomatic")
@@ -175,7 +175,9 @@ class RasterSection(QGroupBox):
 
     def _chosen_bands(self) -> tuple[int, ...]:
         colors = [box.currentBand() for box in self._colors]
-        return (*colors, *(band for band in self._extra.checkedItemsData() if band not in colors))
+        rows = range(self._extra.count())
+        ticked = [row + 1 for row in rows if self._extra.itemCheckState(row) == Qt.CheckState.Checked]
+        return (*colors, *(band for band in ticked if band not in colors))
 
     def _inspect(self) -> None:
         """Ask the backend how it reads the raster."""

@@ -69,7 +69,10 @@ labeling = {
 extents = st.tuples(finite, finite, finite, finite)
 some_part = {"extent": st.none() | extents, "extent_crs": st.none() | names}
 requests = st.one_of(
-    st.builds(Label, output=names, confidence=st.none() | names, vector=st.none() | names, area=st.none() | names, **some_part, **labeling),
+    st.builds(
+        Label, output=names, confidence=st.none() | names, vector=st.none() | names, area=st.none() | names,
+        **some_part, **labeling,
+    ),
     st.builds(
         Preview, folder=names, extent=extents, extent_crs=st.none() | names, width=st.integers(1, 20_000),
         height=st.integers(1, 20_000), **labeling,
