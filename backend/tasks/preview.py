@@ -65,7 +65,7 @@ class PreviewRun:
         wanted = self._wanted(tiles[0])
         self._encode(tiles, wanted)
         field = self._match(tiles)
-        assert field is not None  # all that it needs is encoded
+        assert field is not None  # nosec B101 # all that it needs is encoded
         # Without the spectral model nothing would be told of where the encoder has not been.
         spectral = self._spectral if self._options.spectral or not field.known.all() else None
         answer = self._write("features", self._painter.paint(field, spectral))
