@@ -24,10 +24,9 @@ from .errors import OutputError
 from .gathering import GatheredSupport, gather_support, open_rasters
 from .heads.spectral import SpectralModel
 from .heads.support import SupportFeatures
-from .labeling import LabelOptions, choose_scale_for, feature_grid, with_context
+from .labeling import LabelOptions, choose_scale_for, chosen_part, feature_grid, with_context
 from .outputs import check_outputs, support_files
 from .progress import CancelToken
-from .rasters.area import read_area
 from .rasters.description import look_at_validity
 from .rasters.grid import FeatureGrid, Tile
 from .rasters.imagery import read_tile
@@ -105,9 +104,7 @@ def estimate_run(
             load_model(options.model, options.layers).encoder, choose_device(options.device)
         )
         scale = choose_scale_for(options, source, found)
-        window = options.extent.window(source) if options.extent else source.window
-        if options.area:
-            window = read_area(options.area, source).window
+        window, _ = chosen_part(options, source)
         whole = feature_grid(source.window, scale, runner, options)
         part = feature_grid(with_context(window, source, scale, options), scale, runner, options)
         cancel.check()

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 import rasterio
-from rasterio.windows import Window
+from rasterio.windows import Window, intersect, intersection
 
 from . import __version__
 from .encoders.catalogue import load_model
 from .encoders.checkpoint import LoadedModel
 from .encoders.runner import EncoderRunner, choose_device
+from .errors import ProtolabelError
 from .gathering import (
     GatheredSupport,
     gather_features,
@@ -32,6 +33,7 @@ from .heads.spectral import SpectralModel
 from .heads.support import SupportFeatures
 from .outputs import LabelOutputs, check_outputs, support_files
 from .progress import CancelToken, ProgressCallback, Say
+from .rasters.area import Area, read_area
 from .rasters.class_styles import ClassStyle, renamed
 from .rasters.extent import Extent
 from .rasters.grid import FeatureGrid
@@ -39,7 +41,7 @@ from .rasters.source import RasterSource
 from .rasters.stretch import Stretch
 from .rasters.support import ClassInfo
 from .refine.blocks import ScoreWeights
-from .refine.densecrf import CrfParameters
+from .refine.densecrf import CrfParameters, require_densecrf
 from .scale import Scale, choose_scale, fixed_scale, same_ground
 from .streaming import TileStream
 
@@ -73,6 +75,7 @@ class LabelOptions:
         support_rasters: Rasters that support polygons lie on beside the raster itself.
         stretch: The stretch of all rasters; None estimates one, see :func:`open_rasters`.
         classes: Names and colours that the user chose; other classes keep their name and get a colour.
+        area: A file of polygons; only pixels inside of them are labelled.
     """
 
     class_field: str = "class_id"
@@ -154,6 +157,8 @@ def label_raster(
             say(note)
         classes = renamed(found.classes, options.classes)
 
+        if options.crf:
+            require_densecrf()
         device = choose_device(options.device)
         model = load_model(options.model, options.layers)
         runner = EncoderRunner(
@@ -162,14 +167,14 @@ def label_raster(
         scale = choose_scale_for(options, source, found)
         say(f"Model {model.name} on {device}, scale {scale.factor:g} ({scale.reason}).")
 
-        window = options.extent.window(source) if options.extent else source.window
+        window, area = chosen_part(options, source)
         whole = feature_grid(source.window, scale, runner, options)
         part = feature_grid(with_context(window, source, scale, options), scale, runner, options)
 
         progress = progress or (lambda state: None)
         places = [(place, _grid_on(place.source, source, scale, runner, options)) for place in found.others]
         elsewhere, before = gather_features(places, runner, part.tile_count, progress, cancel, say)
-        stream = TileStream(source, runner, shifted(progress, before), cancel)
+        stream = TileStream(source, runner, shifted(progress, before), cancel, area)
         stack.callback(stream.close)
         here = stream.support_features(found.own, whole, part, say, alone=not others)
         features = join_features(
@@ -196,6 +201,21 @@ def label_raster(
         writer.finish(options.vector, cancel)
     seconds = time.monotonic() - started
     return LabelResult(output, classes, writer.counts, scale, model.name, seconds)
+
+
+def chosen_part(options: LabelOptions, source: RasterSource) -> tuple[Window, Area | None]:
+    """The window to label, and the polygons that it is confined to.
+
+    Raises:
+        ProtolabelError: When they lie outside the raster or have nothing in common.
+    """
+    window = options.extent.window(source) if options.extent else source.window
+    if options.area is None:
+        return window, None
+    area = read_area(options.area, source)
+    if not intersect(window, area.window):
+        raise ProtolabelError(f"The extent and the polygons of {options.area} have no pixel in common.")
+    return intersection(window, area.window), area
 
 
 def feature_grid(window: Window, scale: Scale, runner: EncoderRunner, options: LabelOptions) -> FeatureGrid:

@@ -20,6 +20,7 @@ from .heads.prototype import PrototypeHead
 from .heads.spectral import SpectralModel
 from .heads.support import SupportFeatures
 from .progress import CancelToken, Progress, ProgressCallback, Say, Stage
+from .rasters.area import Area
 from .rasters.grid import FeatureGrid, Tile
 from .rasters.imagery import read_tile
 from .rasters.scores import ScoreStrip
@@ -38,8 +39,23 @@ class TileStream:
     """Runs one encoder over one raster; close it to end its threads and processes."""
 
     def __init__(
-        self, source: RasterSource, runner: EncoderRunner, progress: ProgressCallback, cancel: CancelToken
+        self,
+        source: RasterSource,
+        runner: EncoderRunner,
+        progress: ProgressCallback,
+        cancel: CancelToken,
+        area: Area | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            source: The raster.
+            runner: The encoder.
+            progress: Called after every tile.
+            cancel: Stops the stream at the next tile.
+            area: Where pixels are to be labelled; None for everywhere.
+        """
+        self._area = area
         self._source, self._runner, self._progress, self._cancel = source, runner, progress, cancel
         self._store = FeatureStore()
         self._torch_threads = torch.get_num_threads()
@@ -139,12 +155,13 @@ class TileStream:
             window: What to label, in raster pixels.
             margin: Pixels around each block that its refinement sees.
         """
-        self._total = self._done + sum(tile not in self._store for tile in grid.tiles())
+        tiles = [tile for tile in grid.tiles() if self._is_wanted(grid, tile, margin)]
+        self._total = self._done + sum(tile not in self._store for tile in tiles)
         self.report("labels")
         context = Window(grid.left, grid.top, grid.width, grid.height)
         strip = ScoreStrip(grid, head.classes)
         queue = deque(split(window, _BLOCK))
-        for tile, scores in self._scores(head, grid):
+        for tile, scores in self._scores(head, grid, margin):
             if scores is not None:
                 strip.add(tile, scores)
             if tile.col + 1 < len(grid.col_spans):
@@ -157,9 +174,11 @@ class TileStream:
                 strip.release(grid.cells_around(grow(queue[0], margin, context))[0][0])
 
     def _scores(
-        self, head: PrototypeHead, grid: FeatureGrid
+        self, head: PrototypeHead, grid: FeatureGrid, margin: int
     ) -> Iterator[tuple[Tile, NDArray[np.float32] | None]]:
         def score(tile: Tile) -> tuple[Tile, NDArray[np.float32] | None, bool]:
+            if not self._is_wanted(grid, tile, margin):
+                return tile, None, True  # which takes no time, and is not counted
             features = self._store.get(tile)
             stored = features is not None
             if features is None:
@@ -173,6 +192,21 @@ class TileStream:
             yield tile, scores
             if not stored:
                 self._step("labels")
+
+    def _is_wanted(self, grid: FeatureGrid, tile: Tile, margin: int) -> bool:
+        """Whether the scores of a tile can reach a pixel that is to be labelled."""
+        if self._area is None:
+            return True
+        window = grid.pixels(tile)
+        reach = margin + 2 * grid.cell
+        return self._area.touches(
+            Window(
+                window.col_off - reach,
+                window.row_off - reach,
+                window.width + 2 * reach,
+                window.height + 2 * reach,
+            )
+        )
 
     def _ordered(self, work: Callable[[Tile], T], tiles: Iterable[Tile]) -> Iterator[T]:
         """Results in the order of the tiles, with only a few tiles under way at any time."""
@@ -220,6 +254,7 @@ class TileStream:
             colors=self._source.color_count,
             valid=valid,
             inner=(slice(row, row + int(place.height)), slice(col, col + int(place.width))),
+            wanted=self._area.mask(place) if self._area is not None else None,
         )
 
 

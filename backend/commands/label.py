@@ -54,6 +54,9 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 )
 @click.option("--extent", help='Label this part only: "xmin,ymin,xmax,ymax" or "... [EPSG:4326]".')
 @click.option(
+    "--area", type=click.Path(path_type=Path), help="Label only what lies in the polygons of this file."
+)
+@click.option(
     "--support-raster",
     "support_rasters",
     multiple=True,

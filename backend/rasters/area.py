@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,9 @@ class Area:
             )
         self._tree = shapely.STRtree(self._polygons)
         left, top, right, bottom = shapely.total_bounds(self._polygons)
-        x0, y0 = int(np.floor(left)), int(np.floor(top))
-        self.window = Window(x0, y0, int(np.ceil(right)) - x0, int(np.ceil(bottom)) - y0)
+        x0, y0 = max(floor(left), 0), max(floor(top), 0)  # an intersection may reach over the edge by a hair
+        x1, y1 = min(ceil(right), source.width), min(ceil(bottom), source.height)
+        self.window = Window(x0, y0, x1 - x0, y1 - y0)
 
     def touches(self, window: Window) -> bool:
         """Whether any part of the area may lie in a window."""

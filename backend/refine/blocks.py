@@ -42,6 +42,7 @@ class Block:
         colors: How many of the bands, from the first, are the image that the refinement follows.
         valid: Shape (height, width).
         inner: The rows and columns without the margin.
+        wanted: Which of the inner pixels are to be labelled, shape (inner height, inner width); None for all.
     """
 
     scores: NDArray[np.float32]
@@ -51,6 +52,7 @@ class Block:
     colors: int
     valid: NDArray[np.bool_]
     inner: tuple[slice, slice]
+    wanted: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ def label_block(
     block: Block, spectral: SpectralModel | None, weights: ScoreWeights, crf: CrfParameters | None
 ) -> BlockLabels:
     """Interpolate the scores, add the spectral model, refine, and decide."""
+    if block.wanted is not None and not block.wanted.any():
+        nothing = np.full(block.wanted.shape, 255, np.uint8)
+        return BlockLabels(np.full(block.wanted.shape, -1, np.int32), nothing, nothing)
     logits = np.matmul(np.matmul(block.vertical, block.scores), block.horizontal.T) / weights.temperature
     if spectral is not None:
         share = min(1.0, len(block.spectral) / 3)
@@ -86,6 +91,8 @@ def label_block(
         refined = refine(probabilities, image, block.valid, crf)
     rows, cols = block.inner
     valid = block.valid[rows, cols]
+    if block.wanted is not None:
+        valid = valid & block.wanted
     index = refined[:, rows, cols].argmax(axis=0).astype(np.int32)
     probabilities = probabilities[:, rows, cols]
     own = np.take_along_axis(probabilities, index[None], axis=0)[0]

@@ -49,6 +49,21 @@ class CrfParameters:
         return round(3 * self.spatial)
 
 
+def require_densecrf() -> None:
+    """See beforehand that the refinement can be done: its library needs a compiler and may be missing.
+
+    Raises:
+        ProtolabelError: When it cannot.
+    """
+    try:
+        import pydensecrf.densecrf  # noqa: F401
+    except ImportError as error:
+        raise ProtolabelError(
+            "DenseCRF needs the package pydensecrf2, which is not installed; switch the refinement off (--no-crf), or "
+            "install a C++ compiler and then the package."
+        ) from error
+
+
 def refine(
     probabilities: NDArray[np.float32],
     image: NDArray[np.uint8],

@@ -28,6 +28,7 @@ def label(task: Label, send: Send, cancel: CancelToken) -> dict[str, Any]:
         confidence=Path(task.confidence) if task.confidence else None,
         vector=Path(task.vector) if task.vector else None,
         extent=extent_of(task.extent, task.extent_crs),
+        area=Path(task.area) if task.area else None,
     )
     progress = ProgressReplies(task.id, send)
 

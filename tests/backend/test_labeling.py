@@ -292,6 +292,44 @@ class TestTiles:
         label_raster(raster, support, tmp_path / "blocks.tif", options)
         assert (read(tmp_path / "whole.tif") != read(tmp_path / "blocks.tif")).mean() <= 0.005
 
+    def test_area_gets_the_labels_of_a_whole_run(self, make_raster, make_support, options, tmp_path) -> None:
+        raster, support = make_raster(landscape(260, 340)), make_support(FOUR)
+        area = make_support(
+            [(1, "x", shapely.Point(90, 80).buffer(45)), (1, "y", box(250, 180, 300, 230))], name="area.gpkg"
+        )
+        options = dataclasses.replace(options, crf=CrfParameters())
+        tiles: list[int] = []
+        whole, part = tmp_path / "whole.tif", tmp_path / "part.tif"
+        label_raster(raster, support, whole, options)
+        chosen = dataclasses.replace(options, area=area, confidence=tmp_path / "c.tif")
+        label_raster(raster, support, part, chosen, lambda state: tiles.append(state.total))
+        with rasterio.open(part) as src:
+            labels, (col, row) = src.read(1), ~src.transform * (src.bounds.left, src.bounds.top)
+            left = round((src.transform.c - 400_000) / 0.6)
+            top = round((4_300_000 - src.transform.f) / 0.6)
+        assert (round(col), round(row)) == (0, 0)
+        rows, cols = np.indices(labels.shape)
+        centres = shapely.points(cols + left + 0.5, rows + top + 0.5)
+        inside = shapely.distance(centres, shapely.Point(90, 80)) < 44
+        inside |= shapely.within(centres, box(250, 180, 300, 230))
+        outside = (shapely.distance(centres, shapely.Point(90, 80)) > 46) & ~inside
+        expected = read(whole)[top : top + labels.shape[0], left : left + labels.shape[1]]
+        assert (labels[outside] == 255).all() and (read(tmp_path / "c.tif")[outside] == 255).all()
+        assert (labels[inside] == expected[inside]).mean() > 0.995
+
+    def test_extent_and_area_with_nothing_in_common(
+        self, make_raster, make_support, options, tmp_path
+    ) -> None:
+        raster, support = make_raster(landscape(120, 160)), make_support(two_polygons())
+        area = make_support([(1, "x", box(0, 0, 20, 20))], name="area.gpkg")
+        left, top = 400_000 + 100 * 0.6, 4_300_000 - 100 * 0.6
+        extent = Extent(left, top - 6, left + 6, top)
+        with pytest.raises(ProtolabelError, match="no pixel in common"):
+            label_raster(
+                raster, support, tmp_path / "x.tif", dataclasses.replace(options, area=area, extent=extent)
+            )
+        assert not (tmp_path / "x.tif").exists()
+
     def test_extent_gets_the_labels_of_a_whole_run(
         self, make_raster, make_support, options, tmp_path
     ) -> None:
