@@ -172,6 +172,7 @@ class Estimate(LabelingMessage):
     output: str = _required(checks.name)
     extent: tuple[float, ...] | None = field(default=None, metadata=_MAYBE_EXTENT)
     extent_crs: str | None = field(default=None, metadata=_MAYBE_NAME)
+    area: str | None = field(default=None, metadata=_MAYBE_NAME)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ def labeling_fields(session: LabelingSession, polygons: Path, device: str) -> di
     if support is None or not entries:
         raise NotReadyError(tr("Add at least two classes and draw a polygon for each."))
     snapshot(support, polygons, [entry.id for entry in entries])
-    options = session.options
+    options, others = session.options, taught_by(session)
+    # One stretch serves all rasters: that of the first one that polygons were drawn on.
+    first = session.choice_of(others[0].id()) if others else choice
     return {
         "id": 0,
         "raster": raster.source(),
@@ -51,27 +53,27 @@ def labeling_fields(session: LabelingSession, polygons: Path, device: str) -> di
         "head": options.head,
         "spectral": options.spectral,
         "bands": choice.bands,
-        "stretch": choice.stretch,
+        "stretch": first.stretch if first else None,
         "scale": options.scale,
         "crf": options.crf,
         "device": device,
-        "support_rasters": tuple(taught_by(session)) or None,
+        "support_rasters": tuple(layer.source() for layer in others) or None,
         "classes": tuple({"id": entry.id, "name": entry.name, "color": entry.color} for entry in entries),
     }
 
 
-def taught_by(session: LabelingSession) -> list[str]:
+def taught_by(session: LabelingSession) -> list[QgsRasterLayer]:
     """The other rasters of the session that support polygons lie on."""
     support = session.support
     if support is None:
         return []
-    sources = []
+    layers = []
     for layer in session.other_rasters():
         extent = layer_extent(layer, support.crs(), session.project)
         request = QgsFeatureRequest().setFilterRect(extent).setLimit(1)
         if not extent.isEmpty() and any(True for _ in support.getFeatures(request)):
-            sources.append(layer.source())
-    return sources
+            layers.append(layer)
+    return layers
 
 
 def layer_extent(layer: QgsRasterLayer, crs: Any, project: QgsProject) -> QgsRectangle:

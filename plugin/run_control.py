@@ -81,9 +81,7 @@ class RunControl(QObject):
         self._request.failed.connect(lambda text: self._end(text))
         self._request.cancelled.connect(lambda: self._end(tr("Cancelled; nothing was written.")))
         self.estimating.emit()
-        self._request.send(
-            self._service, protocol.Estimate(**fields, extent=area.fields()["extent"], output=str(output))
-        )
+        self._request.send(self._service, protocol.Estimate(**fields, **area.fields(), output=str(output)))
 
     def start(self) -> None:
         """Start the run that was asked for."""

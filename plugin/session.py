@@ -100,6 +100,10 @@ class LabelingSession(QObject):
         """How the raster in work is read."""
         return self._rasters.get(self._raster_id) if self._raster_id and self.raster else None
 
+    def choice_of(self, layer_id: str) -> RasterChoice | None:
+        """How a raster of this session is read."""
+        return self._rasters.get(layer_id)
+
     def other_rasters(self) -> list[QgsRasterLayer]:
         """The rasters of this session beside the one in work; support polygons may lie on them."""
         layers = [self.project.mapLayer(id) for id in self._rasters if id != self._raster_id]

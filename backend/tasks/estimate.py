@@ -25,6 +25,7 @@ def estimate(task: Estimate, send: Send, cancel: CancelToken) -> dict[str, Any]:
     options = replace(
         labeling_options(task),
         extent=extent_of(task.extent, task.extent_crs),
+        area=Path(task.area) if task.area else None,
         confidence=output.with_name(f"{output.stem}_confidence.tif"),
     )
     found = estimate_run(task.raster, task.support, output, options, cancel)

@@ -67,10 +67,10 @@ labeling = {
     "classes": st.none() | st.lists(json_objects, min_size=1, max_size=3).map(tuple),
 }  # fmt: skip
 extents = st.tuples(finite, finite, finite, finite)
-some_part = {"extent": st.none() | extents, "extent_crs": st.none() | names}
+some_part = {"extent": st.none() | extents, "extent_crs": st.none() | names, "area": st.none() | names}
 requests = st.one_of(
     st.builds(
-        Label, output=names, confidence=st.none() | names, vector=st.none() | names, area=st.none() | names,
+        Label, output=names, confidence=st.none() | names, vector=st.none() | names,
         **some_part, **labeling,
     ),
     st.builds(

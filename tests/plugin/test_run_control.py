@@ -228,7 +228,7 @@ def test_second_raster_with_the_polygons_of_the_first(
     qtbot.waitUntil(lambda: bool(control.outcome), timeout=120_000)
     assert control.outcome[0][1], control.outcome
     tags = gdal.Open(str(tmp_path / "labels.tif")).GetMetadata()
-    assert scene.raster in json.dumps(tags)
+    assert json.loads(tags["PROTOLABEL_SUPPORT_RASTERS"]) == [Path(scene.raster).name]
 
 
 def test_environment_is_deleted(plugin_module, session, no_service, tmp_path, qtbot) -> None:
@@ -238,3 +238,26 @@ def test_environment_is_deleted(plugin_module, session, no_service, tmp_path, qt
     ask(plugin_module, control, tmp_path / "x.tif")
     qtbot.waitUntil(lambda: bool(control.outcome), timeout=10_000)
     assert "PROTOLABEL_PYTHON" in control.outcome[0][0]
+
+
+def test_selected_features(plugin_module, session, control, tmp_path, qtbot) -> None:
+    support = session.support
+    support.selectByIds([next(support.getFeatures()).id()])
+    area = plugin_module("plugin.area").features_area(support, control.new_folder() / "area.gpkg")
+    control.ask(tmp_path / "part.tif", area)
+    qtbot.waitUntil(lambda: bool(control.outcome), timeout=120_000)
+    assert control.outcome[0][1], control.outcome
+    layer = QgsRasterLayer(str(tmp_path / "part.tif"), "part")
+    box = support.selectedFeatures()[0].geometry().boundingBox()
+    assert layer.extent().width() < box.width() + 2 * layer.rasterUnitsPerPixelX()
+
+
+def test_file_that_exists_is_asked_about(plugin_module, session, control, tmp_path, qtbot) -> None:
+    (tmp_path / "labels.tif").write_text("an older map")
+    questions = []
+    control.asked.connect(questions.append)
+    ask(plugin_module, control, tmp_path / "labels.tif")
+    qtbot.waitUntil(lambda: bool(questions or control.outcome), timeout=60_000)
+    assert any("will be replaced" in warning for warning in questions[0]["warnings"]), control.outcome
+    control.withdraw()
+    assert (tmp_path / "labels.tif").read_text() == "an older map"
