@@ -14,9 +14,9 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorFileWriter,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 
+from .compat import POLYGON_GEOMETRY
 from .request_fields import NotReadyError
 from .translation import tr
 
@@ -81,7 +81,7 @@ def features_area(layer: QgsVectorLayer | None, path: Path) -> Area:
     Raises:
         NotReadyError: When nothing is selected, or cannot be written.
     """
-    if layer is None or layer.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry:
+    if layer is None or layer.geometryType() != POLYGON_GEOMETRY:
         raise NotReadyError(tr("Choose a polygon layer whose selected features are to be labelled."))
     if not layer.selectedFeatureCount():
         raise NotReadyError(tr("Select the features of {0} that are to be labelled.").format(layer.name()))

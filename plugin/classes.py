@@ -10,12 +10,8 @@ from typing import Any
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from .class_colors import default_colors
+from .compat import QUndoCommand, QUndoStack
 from .translation import tr
-
-try:  # Qt 6
-    from qgis.PyQt.QtGui import QUndoCommand, QUndoStack
-except ImportError:  # Qt 5
-    from qgis.PyQt.QtWidgets import QUndoCommand, QUndoStack
 
 MAX_ID = 65_534  # 65535 means "no label" in a label map
 MAX_CLASSES = 65_000

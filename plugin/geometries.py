@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from qgis.core import QgsGeometry, QgsWkbTypes
 
+from .compat import POLYGON_GEOMETRY
+
 _THINNEST = 1e-9  # area by the square of the perimeter; below it is a line with rounding errors
 
 
@@ -16,7 +18,7 @@ def clean_polygon(geometry: QgsGeometry) -> QgsGeometry:
     Returns:
         A valid MultiPolygon; null when no area is left.
     """
-    if geometry.isNull() or geometry.type() != QgsWkbTypes.GeometryType.PolygonGeometry:
+    if geometry.isNull() or geometry.type() != POLYGON_GEOMETRY:
         return QgsGeometry()
     flat = QgsGeometry(geometry)
     if QgsWkbTypes.isCurvedType(flat.wkbType()):
@@ -36,4 +38,4 @@ def clean_polygon(geometry: QgsGeometry) -> QgsGeometry:
 
 
 def _is_area(geometry: QgsGeometry) -> bool:
-    return geometry.type() == QgsWkbTypes.GeometryType.PolygonGeometry
+    return geometry.type() == POLYGON_GEOMETRY

@@ -19,6 +19,7 @@ from qgis.core import (
     QgsTask,
 )
 
+from .compat import RASTER_WRITTEN
 from .translation import tr
 
 LARGEST = 400_000_000  # pixels; more is better asked of the service's owner than of its server
@@ -119,9 +120,9 @@ class ExportTask(QgsTask):
         result = writer.writeRaster(pipe, width, height, plan.extent, plan.crs, self._context, self._feedback)
         if self._feedback.isCanceled():
             return None
-        if result != QgsRasterFileWriter.WriterError.NoError or not part.exists():
+        if result != RASTER_WRITTEN or not part.exists():
             reasons = "; ".join(self._feedback.errors())
             return tr("The export failed ({0}); check the connection and the free disk space.").format(
-                reasons or int(result)
+                reasons or result
             )
         return None

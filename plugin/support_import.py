@@ -13,11 +13,11 @@ from qgis.core import (
     QgsGeometry,
     QgsProject,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QVariant
 
 from .classes import ClassError, ClassTable, ClassWish
+from .compat import POLYGON_GEOMETRY
 from .geometries import clean_polygon
 from .support_layer import SUPPORT, VALIDATION, SupportLayerError, edit_step, is_validation, support_feature
 from .translation import tr
@@ -103,7 +103,7 @@ def import_polygons(
 
 
 def _check(source: QgsVectorLayer, class_field: str, name_field: str | None) -> None:
-    if not source.isValid() or source.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry:
+    if not source.isValid() or source.geometryType() != POLYGON_GEOMETRY:
         raise SupportLayerError(
             tr("{layer} is no layer of polygons; choose one that is.").format(layer=source.name())
         )

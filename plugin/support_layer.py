@@ -20,13 +20,12 @@ from qgis.core import (
     QgsProject,
     QgsProperty,
     QgsRendererCategory,
-    QgsSymbolLayer,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtGui import QColor
 
 from .classes import ClassEntry
+from .compat import POLYGON_GEOMETRY, STROKE_STYLE
 from .geometries import clean_polygon
 from .support_package import FIELDS, TABLE, SupportLayerError, polygon_fields, write_polygons
 from .translation import tr
@@ -92,7 +91,7 @@ def is_support_layer(layer: QgsMapLayer | None) -> bool:
     fields = layer.fields()
     if any(fields.lookupField(name) < 0 for name in FIELDS) or not fields.field("class_id").isNumeric():
         return False
-    return layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
+    return layer.geometryType() == POLYGON_GEOMETRY
 
 
 def style_support_layer(layer: QgsVectorLayer, entries: Sequence[ClassEntry]) -> None:
@@ -285,7 +284,7 @@ def _symbol(color: QColor) -> QgsFillSymbol:
         }
     )
     dash = QgsProperty.fromExpression(f"if(lower(trim(\"use\")) = '{VALIDATION}', 'dash', 'solid')")
-    symbol.symbolLayer(0).setDataDefinedProperty(QgsSymbolLayer.Property.PropertyStrokeStyle, dash)
+    symbol.symbolLayer(0).setDataDefinedProperty(STROKE_STYLE, dash)
     return symbol
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsGeometry, QgsPointXY, QgsWkbTypes
+from qgis.core import QgsGeometry, QgsPointXY
 from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsRubberBand, QgsSnapIndicator
 from qgis.PyQt.QtCore import QEvent, QObject, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence
 
+from ..compat import POINT_GEOMETRY, POLYGON_GEOMETRY
 from ..geometries import clean_polygon
 from ..translation import tr
 
@@ -37,9 +38,9 @@ class DrawingTool(QgsMapTool):
         self._vertices: list[QgsPointXY] = []
         self._pointer: QgsPointXY | None = None
         self._freehand = False
-        self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
+        self._band = QgsRubberBand(canvas, POLYGON_GEOMETRY)
         self._band.setWidth(_WIDTH)
-        self._dots = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PointGeometry)
+        self._dots = QgsRubberBand(canvas, POINT_GEOMETRY)
         self._dots.setIcon(QgsRubberBand.IconType.ICON_FULL_BOX)
         self._dots.setIconSize(6)
         self._snap = QgsSnapIndicator(canvas)
@@ -200,8 +201,8 @@ class DrawingTool(QgsMapTool):
 
     def _show(self) -> None:
         """Draw what is there, with the edge to the pointer."""
-        self._band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
-        self._dots.reset(QgsWkbTypes.GeometryType.PointGeometry)
+        self._band.reset(POLYGON_GEOMETRY)
+        self._dots.reset(POINT_GEOMETRY)
         pending = [self._pointer] if self._vertices and self._pointer and not self._freehand else []
         for place in [*self._vertices, *pending]:
             self._band.addPoint(place, False)

@@ -132,8 +132,8 @@ class ProtolabelAlgorithm(QgsProcessingAlgorithm):
         """Add a parameter with its help; advanced ones are folded away."""
         parameter.setHelp(help)
         if advanced:
-            # By class, not by enum: QGIS 3.36 moved the enum and kept this name.
-            parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagAdvanced)
+            advanced_flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+            parameter.setFlags(parameter.flags() | advanced_flag)
         self.addParameter(parameter)
 
     def _output(self, parameters: dict[str, Any], name: str, context: QgsProcessingContext) -> str | None:

@@ -93,8 +93,8 @@ class SupportPolygons:
         fields = QgsFields()
         for index in indices:
             fields.append(known.at(index))
-        # By class, not by enum: QGIS 3.36 moved the enum and kept this name. What is not valid is mended here.
-        flags = QgsProcessingFeatureSource.FlagSkipGeometryValidityChecks
+        # What is not valid is mended here.
+        flags = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
         features = []
         for feature in source.getFeatures(QgsFeatureRequest().setSubsetOfAttributes(indices), flags):
             geometry = clean_polygon(feature.geometry())

@@ -34,6 +34,7 @@ from .algorithm import ProtolabelAlgorithm
 from .inputs import SupportPolygons, classes_in_style, raster_path
 
 _HEADS = ["auto", "prototype", "polygons"]
+_SOURCE, _NUMBER = QgsProcessing.SourceType, QgsProcessingParameterNumber.Type
 
 
 class LabelAlgorithm(ProtolabelAlgorithm):
@@ -77,7 +78,7 @@ class LabelAlgorithm(ProtolabelAlgorithm):
         )
         self._add(
             QgsProcessingParameterFeatureSource(
-                self.SUPPORT, tr("Support polygons"), [QgsProcessing.TypeVectorPolygon]
+                self.SUPPORT, tr("Support polygons"), [_SOURCE.TypeVectorPolygon]
             ),
             tr(
                 "Some polygons of each class, in any coordinate system. Edits that are not saved count. Polygons whose "
@@ -201,7 +202,7 @@ class LabelAlgorithm(ProtolabelAlgorithm):
         )
         self._add(
             QgsProcessingParameterNumber(
-                self.SCALE, tr("Scale"), QgsProcessingParameterNumber.Double, optional=True, minValue=0.1, maxValue=8
+                self.SCALE, tr("Scale"), _NUMBER.Double, optional=True, minValue=0.1, maxValue=8
             ),
             tr("Enlargement before the encoder; empty chooses by the size of pixels and polygons."),
             advanced=True,
@@ -227,14 +228,14 @@ class LabelAlgorithm(ProtolabelAlgorithm):
         )
         self._add(
             QgsProcessingParameterNumber(
-                self.TILE, tr("Tile"), QgsProcessingParameterNumber.Integer, 704, minValue=384, maxValue=8192
+                self.TILE, tr("Tile"), _NUMBER.Integer, 704, minValue=384, maxValue=8192
             ),
             tr("Side of the encoder's windows in pixels; smaller ones take less memory."),
             advanced=True,
         )
         self._add(
             QgsProcessingParameterMultipleLayers(
-                self.SUPPORT_RASTERS, tr("Other rasters under the polygons"), QgsProcessing.TypeRaster, optional=True
+                self.SUPPORT_RASTERS, tr("Other rasters under the polygons"), _SOURCE.TypeRaster, optional=True
             ),
             tr("Rasters that some or all of the polygons lie on, to label one raster by polygons drawn on another."),
             advanced=True,
@@ -255,7 +256,7 @@ class LabelAlgorithm(ProtolabelAlgorithm):
         )
         self._add(
             QgsProcessingParameterVectorDestination(
-                self.POLYGONS, tr("Polygons"), QgsProcessing.TypeVectorPolygon, optional=True, createByDefault=False
+                self.POLYGONS, tr("Polygons"), _SOURCE.TypeVectorPolygon, optional=True, createByDefault=False
             ),
             tr("The areas of the label map as polygons with class, name and area."),
         )  # fmt: skip

@@ -80,7 +80,7 @@ class PrepareSupportAlgorithm(ProtolabelAlgorithm):
         )
         self._add(
             QgsProcessingParameterVectorDestination(
-                self.SUPPORT, tr("Support layer"), QgsProcessing.TypeVectorPolygon
+                self.SUPPORT, tr("Support layer"), QgsProcessing.SourceType.TypeVectorPolygon
             ),
             tr("A new GeoPackage; save it to a file of your own, since temporary layers vanish with QGIS."),
         )

@@ -21,6 +21,8 @@ from ..translation import tr
 from .algorithm import ProtolabelAlgorithm
 from .inputs import raster_path
 
+_NUMBER = QgsProcessingParameterNumber.Type
+
 
 class VectorizeAlgorithm(ProtolabelAlgorithm):
     """Turns a label map into polygons."""
@@ -59,13 +61,13 @@ class VectorizeAlgorithm(ProtolabelAlgorithm):
         )
         self._add(
             QgsProcessingParameterNumber(
-                self.SIEVE, tr("Smallest patch (pixels)"), QgsProcessingParameterNumber.Integer, 0, minValue=0
+                self.SIEVE, tr("Smallest patch (pixels)"), _NUMBER.Integer, 0, minValue=0
             ),
             tr("Patches of fewer pixels are given to their largest neighbour; 0 keeps all."),
         )
         self._add(
             QgsProcessingParameterNumber(
-                self.SIMPLIFY, tr("Simplify (pixels)"), QgsProcessingParameterNumber.Double, 0.0, minValue=0.0
+                self.SIMPLIFY, tr("Simplify (pixels)"), _NUMBER.Double, 0.0, minValue=0.0
             ),
             tr(
                 "How far borders may move to become straight; 0 keeps the edges of the pixels, 1 to 2 removes stairs."
@@ -73,7 +75,7 @@ class VectorizeAlgorithm(ProtolabelAlgorithm):
         )
         self._add(
             QgsProcessingParameterVectorDestination(
-                self.POLYGONS, tr("Polygons"), QgsProcessing.TypeVectorPolygon
+                self.POLYGONS, tr("Polygons"), QgsProcessing.SourceType.TypeVectorPolygon
             ),
             tr("The polygons, in the colours of the label map."),
         )

@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from osgeo import gdal
 from qgis.core import QgsVectorLayer
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def program():
@@ -26,8 +28,6 @@ def program():
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory, backend_python):
     """The variables of a shell in which the plugin is switched on."""
-    from .conftest import ROOT
-
     folder = tmp_path_factory.mktemp("qgis_process")
     (folder / "plugins").mkdir()
     (folder / "plugins" / "any-name").symlink_to(ROOT, target_is_directory=True)

@@ -1,0 +1,38 @@
+"""What has another name in other versions of QGIS, from 3.22 with Qt 5 to 4 with Qt 6.
+
+The newer name is tried first: versions between have it already, and not all of them have kept the older one.
+"""
+
+from __future__ import annotations
+
+from qgis.core import Qgis, QgsRasterFileWriter, QgsSymbolLayer, QgsWkbTypes
+
+try:  # Qt 6
+    from qgis.PyQt.QtGui import QUndoCommand, QUndoStack
+except ImportError:  # Qt 5
+    from qgis.PyQt.QtWidgets import QUndoCommand, QUndoStack
+
+try:  # QGIS 3.30
+    POINT_GEOMETRY, POLYGON_GEOMETRY = Qgis.GeometryType.Point, Qgis.GeometryType.Polygon
+except AttributeError:
+    POINT_GEOMETRY = QgsWkbTypes.GeometryType.PointGeometry
+    POLYGON_GEOMETRY = QgsWkbTypes.GeometryType.PolygonGeometry
+
+try:  # QGIS 3.32
+    RASTER_WRITTEN = Qgis.RasterFileWriterResult.Success
+except AttributeError:
+    RASTER_WRITTEN = QgsRasterFileWriter.WriterError.NoError
+
+try:
+    STROKE_STYLE = QgsSymbolLayer.Property.StrokeStyle
+except AttributeError:
+    STROKE_STYLE = QgsSymbolLayer.Property.PropertyStrokeStyle
+
+__all__ = [
+    "POINT_GEOMETRY",
+    "POLYGON_GEOMETRY",
+    "RASTER_WRITTEN",
+    "STROKE_STYLE",
+    "QUndoCommand",
+    "QUndoStack",
+]
