@@ -127,6 +127,7 @@ def add_result_group(
     node = root.findLayer(below.id()) if below is not None else None
     place = root.children().index(node) + 1 if node is not None and node.parent() == root else 0
     group = root.insertGroup(place, _free_name(root, name))
+    group.setExpanded(True)
     # A style that lies beside a raster would be loaded only to be replaced.
     options = QgsRasterLayer.LayerOptions(loadDefaultStyle=not entries)
     label_layer = QgsRasterLayer(str(labels), tr("Labels"), "gdal", options)

@@ -100,7 +100,7 @@ class RunControl(QObject):
         task.taskCompleted.connect(self._on_completed)
         task.taskTerminated.connect(self._on_terminated)
         self.started.emit()
-        self.progressed.emit(RunState(0.0, tr("Starting …")))
+        self.progressed.emit(RunState(0.0, tr("Starting…")))
         QgsApplication.taskManager().addTask(task)
 
     def cancel(self) -> None:
@@ -160,7 +160,7 @@ class RunControl(QObject):
         for note in task.notes:
             QgsApplication.messageLog().logMessage(note, "Protolabel", Qgis.MessageLevel.Info)
         seconds = time_text(task.value["seconds"])
-        self._end(tr("{0} is on the map, after {1}.").format(group.name(), seconds), True)
+        self._end(tr("The result is on the map as “{0}”, after {1}.").format(group.name(), seconds), True)
 
     def _on_terminated(self) -> None:
         if self._task is not None:

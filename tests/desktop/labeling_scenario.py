@@ -158,6 +158,25 @@ def scenario(report: Report) -> None:
     pause(2.0)
     report.picture("8_setup", plugin._setup)
     plugin._setup.close()
+    workspace.layers.ask_import()
+    pause(0.5)
+    dialog = iface.mainWindow().findChild(QWidget, "protolabelImport")
+    report.picture("9_import", dialog)
+    dialog.close()
+    workspace.exports.ask()
+    pause(0.5)
+    dialog = iface.mainWindow().findChild(QWidget, "protolabelExportDialog")
+    report.picture("10_export", dialog)
+    dialog.close()
+    workspace.dock.bar.show_question(
+        {
+            "width": 60_000, "height": 60_000, "seconds": 29_500.0, "memory": 1.7e9, "disk": 7.3e9,
+            "warnings": ["The run takes more than an hour; label a part first."],
+        }
+    )  # fmt: skip
+    pause(0.2)
+    report.picture("11_question", workspace.dock)
+    workspace.dock.bar.show_idle("")
 
     # Reloading leaves nothing and comes back.
     qgis.utils.unloadPlugin(os.environ["PROTOLABEL_PLUGIN"])
