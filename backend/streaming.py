@@ -69,7 +69,8 @@ class TileStream:
         # The processes first: they may be long in a block, and nobody waits for it any more.
         if self._processes is not None:
             self._processes.shutdown(kill_workers=True)
-        self._threads.shutdown(cancel_futures=True)
+        # A tile that is being encoded after a cancel takes a second or two, for which nobody has to wait.
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._store.close()
         torch.set_num_threads(self._torch_threads)  # the encoder's threads have changed it for everybody
 

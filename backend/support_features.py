@@ -33,8 +33,9 @@ class FeatureStore:
     """
 
     def __init__(self, limit: int = 4 << 30) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="protolabel-")
-        free = shutil.disk_usage(self._folder.name).free
+        self._folder = Path(tempfile.mkdtemp(prefix="protolabel-"))
+        self._closed = False
+        free = shutil.disk_usage(self._folder).free
         self._room = min(limit, free // 4)
         self._files: dict[tuple[int, int], Path] = {}
         self._lock = threading.Lock()
@@ -54,13 +55,15 @@ class FeatureStore:
         if largest > _LARGEST:
             channels_last = channels_last * (_LARGEST / largest)
         stored = channels_last.half().cpu().numpy()
-        path = Path(self._folder.name) / f"{tile.row}_{tile.col}.npy"
+        path = self._folder / f"{tile.row}_{tile.col}.npy"
         try:
             np.save(path, stored)
         except OSError:  # the disk is full: do without
             path.unlink(missing_ok=True)
             return
         self._files[tile.row, tile.col] = path
+        if self._closed:  # while this tile was still on its way
+            self.close()
 
     def get(self, tile: Tile) -> Tensor | None:
         """A tile's features, or None; the file is given up with it."""
@@ -75,8 +78,9 @@ class FeatureStore:
         return (tile.row, tile.col) in self._files
 
     def close(self) -> None:
-        """Remove the folder."""
-        self._folder.cleanup()
+        """Remove the folder; a thread that is still at work may come too late."""
+        self._closed = True
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class SupportPooling:

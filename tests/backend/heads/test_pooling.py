@@ -164,3 +164,18 @@ def test_store_has_a_limit(temporary: Path) -> None:
         store.put(_tile(0, col), torch.ones(CHANNELS, 4, 6))
     assert [_tile(0, col) in store for col in range(4)] == [True, True, False, False]
     store.close()
+
+
+def test_store_that_is_closed_under_a_thread_leaves_nothing(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = FeatureStore()
+    saved = np.save
+
+    def slow_save(path, array) -> None:
+        store.close()
+        path.parent.mkdir(exist_ok=True)  # as when the file was opened before
+        saved(path, array)
+
+    monkeypatch.setattr(np, "save", slow_save)
+    store.put(Tile(0, 0, 0, 2, 0, 2), torch.ones(3, 2, 2))
+    assert list(tmp_path.iterdir()) == []
