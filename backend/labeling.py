@@ -109,6 +109,7 @@ class LabelResult:
         pixels: Labelled pixels per class, in the order of ``classes``.
         scale: The scale that was used.
         model: Name of the model.
+        device: What it ran on.
         seconds: Wall time.
     """
 
@@ -117,6 +118,7 @@ class LabelResult:
     pixels: tuple[int, ...]
     scale: Scale
     model: str
+    device: str
     seconds: float
 
 
@@ -200,7 +202,7 @@ def label_raster(
         stream.report("writing")
         writer.finish(options.vector, cancel)
     seconds = time.monotonic() - started
-    return LabelResult(output, classes, writer.counts, scale, model.name, seconds)
+    return LabelResult(output, classes, writer.counts, scale, model.name, str(device), seconds)
 
 
 def chosen_part(options: LabelOptions, source: RasterSource) -> tuple[Window, Area | None]:

@@ -104,8 +104,8 @@ class LabelingMessage(_Message):
 class Label(LabelingMessage):
     """Label a raster, or the part of it in ``extent``, or what lies in the polygons of the file ``area``.
 
-    Answered by ``progress`` and ``log`` while it runs, then by a result with ``output``, ``model``, ``scale``,
-    ``seconds`` and ``classes`` (a list of ``id``, ``name``, ``pixels``).
+    Answered by ``progress`` and ``log`` while it runs, then by a result with ``output``, ``model``, ``device``,
+    ``scale``, ``seconds`` and ``classes`` (a list of ``id``, ``name``, ``pixels``).
     """
 
     KIND: ClassVar[str] = "label"

@@ -218,6 +218,7 @@ def _import_ahead() -> None:
     """Import what nearly every request needs and what takes seconds, while nobody waits for it yet."""
     with suppress(Exception):  # the request that needs it will say
         import_module("backend.tasks.preview")
+        import_module("torchvision.models")  # for the encoder; a first coarse answer needs none
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -238,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"No log is written: {error}", file=sys.stderr)
     faulthandler.enable()  # a crash in a library is in the log, too
     # Libraries' temporary files lie in a folder of this process, which goes even when a task is left in the middle.
-    tempfile.tempdir = tempfile.mkdtemp(prefix="protolabel-worker-")
+    tempfile.tempdir = tempfile.mkdtemp(prefix=f"protolabel-worker-{os.getpid()}-")
     worker = Worker(requests, replies, Path(tempfile.tempdir), log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
     signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())

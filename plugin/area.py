@@ -93,5 +93,7 @@ def features_area(layer: QgsVectorLayer | None, path: Path) -> Area:
     context = QgsProject.instance().transformContext()
     error, text, *_ = QgsVectorFileWriter.writeAsVectorFormatV3(layer, str(path), context, options)
     if error != QgsVectorFileWriter.WriterError.NoError:
-        raise NotReadyError(tr("The selected features cannot be written: {0}").format(text))
+        raise NotReadyError(
+            tr("The selected features cannot be written ({0}); check the free disk space.").format(text)
+        )
     return Area(polygons=path)

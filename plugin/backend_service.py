@@ -15,10 +15,12 @@ from qgis.PyQt.QtCore import QCoreApplication, QObject, Qt, pyqtSignal
 from .client.candidates import VARIABLE, is_python_name, python_of
 from .client.environment import FOLDER_VARIABLE, Environments, data_folder
 from .client.errors import BackendMissingError
+from .client.install_steps import proxy_variables
 from .client.job import Job, Work
 from .client.verify import VERIFY_SCRIPT, Verified
 from .client.worker_client import WorkerClient
 from .client.worker_process import WorkerLaunch
+from .proxy import qgis_proxy
 from .settings import Settings
 from .translation import tr
 
@@ -130,7 +132,8 @@ class BackendService(QObject):
                 self._client = None
             if self._client is None:
                 self._remove_old_logs()
-                self._client = WorkerClient(WorkerLaunch(python, _ROOT, self.log), self.environ)
+                environ = {**self.environ, **self._proxy()}
+                self._client = WorkerClient(WorkerLaunch(python, _ROOT, self.log), environ)
                 self._client_python = python
             return self._client
 
@@ -205,6 +208,12 @@ class BackendService(QObject):
         self.jobDone.emit(job)
         if ours:
             self.changed.emit()
+
+    def _proxy(self) -> dict[str, str]:
+        """Lead the worker through QGIS's proxy, since it may have to download a model."""
+        proxy = qgis_proxy() if self.settings.use_proxy else None
+        # Python's own downloads know no SOCKS.
+        return proxy_variables(proxy if proxy and proxy.startswith("http:") else None)
 
     def _environments(self) -> Environments:
         usual = self.folder_by_variable or not self.settings.folder

@@ -11,14 +11,15 @@ from qgis.PyQt.QtGui import QColor
 
 from .canvas.drawing_tool import DrawingTool
 from .classes import ClassEntry
-from .session import LabelingSession
-from .support_files import support_path
+from .file_names import support_path
+from .session import LabelingSession, is_readable
 from .support_layer import (
     PolygonCount,
     SupportLayerError,
     add_polygon,
     count_polygons,
     create_support_layer,
+    missing_file,
     style_support_layer,
     update_class_names,
 )
@@ -112,7 +113,7 @@ class Drawing(QObject):
             geometry.transform(transform)
             add_polygon(layer, geometry, entry, self.use)
         except QgsCsException:
-            self.refused.emit(tr("The polygon has no place in the system of the support layer."))
+            self.refused.emit(tr("The polygon lies outside of the area of the support layer's CRS."))
         except SupportLayerError as error:
             self.refused.emit(str(error))
 
@@ -147,6 +148,15 @@ class Drawing(QObject):
         layer = self._session.support
         if layer is None:
             return
+        gone = missing_file(layer)
+        if gone is not None:  # a failed commit would leave QGIS with a layer that crashes it
+            if layer.isModified():
+                self.refused.emit(
+                    tr("{0} is gone, so the support polygons were not saved: bring the file back.").format(
+                        gone
+                    )
+                )
+            return
         try:
             update_class_names(layer, self._session.classes.entries())
         except SupportLayerError as error:
@@ -154,7 +164,9 @@ class Drawing(QObject):
             return
         if layer.isModified() and not layer.commitChanges(False):
             self.refused.emit(
-                tr("The support polygons could not be saved: {0}").format("; ".join(layer.commitErrors()))
+                tr(
+                    "The support polygons cannot be saved ({0}); check that their file may be written to."
+                ).format(layer.commitErrors()[-1].strip())
             )
 
     def count(self) -> None:
@@ -163,7 +175,9 @@ class Drawing(QObject):
         layer, raster = self._session.support, self._session.raster
         counts: dict[int, PolygonCount] = {}
         if layer is not None and raster is not None:
-            area = raster.rasterUnitsPerPixelX() * raster.rasterUnitsPerPixelY()
+            area = 0.0  # the pixels of a service are of no size
+            if is_readable(raster):
+                area = raster.rasterUnitsPerPixelX() * raster.rasterUnitsPerPixelY()
             counts = count_polygons(layer, raster.crs(), area or None)
         self.polygonsChanged.emit(counts)
 

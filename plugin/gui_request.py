@@ -8,6 +8,7 @@ from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 
 from .client.errors import ClientError, RequestCancelled
 from .client.pending import Pending
+from .request_fields import for_people
 
 if TYPE_CHECKING:
     from ..backend import protocol
@@ -32,12 +33,14 @@ class GuiRequest(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._pending: Pending | None = None
+        self._message: protocol.Request | None = None
         self._abandoned = False
         self._settled.connect(self._settle, Qt.ConnectionType.QueuedConnection)
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     def send(self, service: BackendService, message: protocol.Request) -> None:
         """Send it; what goes wrong is told by ``failed``, too, and never before this returns."""
+        self._message = message
         try:
             self._pending = service.client().request(
                 message, on_news=self._emit_news, on_done=self._emit_done
@@ -86,4 +89,4 @@ class GuiRequest(QObject):
         elif isinstance(error, RequestCancelled):
             self.cancelled.emit()
         else:
-            self.failed.emit(str(error))
+            self.failed.emit(for_people(str(error), self._message))

@@ -13,6 +13,7 @@ from ..backend import protocol
 from .backend_service import BackendService
 from .client.errors import ClientError, RequestCancelled
 from .client.pending import Pending
+from .request_fields import for_people
 from .translation import tr
 
 _TICK = 0.1  # seconds
@@ -70,7 +71,7 @@ class LabelTask(QgsTask):
         except RequestCancelled:
             return False
         except (ClientError, protocol.ProtocolError) as error:
-            self.error = str(error)
+            self.error = for_people(str(error), self._message)
             return False
         return True
 

@@ -103,7 +103,10 @@ class ProtolabelPlugin:
     def show_dock(self, on: bool = True) -> Workspace:
         """Show the dock or hide it."""
         workspace = self._opened()
-        workspace.dock.setUserVisible(on)
+        if on:
+            workspace.dock.setUserVisible(True)
+        else:
+            workspace.dock.close()  # as by its own button, which ends the preview and the drawing
         return workspace
 
     def show_setup(self) -> None:

@@ -19,7 +19,7 @@ from .backend_service import BackendService
 from .canvas.preview_overlay import PreviewOverlay, class_picture, uncertainty_picture
 from .gui_request import GuiRequest
 from .request_fields import NotReadyError, labeling_fields
-from .session import LabelingSession, is_readable
+from .session import LabelingSession
 from .support_layer import SupportLayerError
 from .translation import tr
 
@@ -161,13 +161,11 @@ class LivePreview(QObject):
         self._request.done.connect(lambda value: self._on_done(value, crs, colors))
         self._request.failed.connect(self._on_failed)
         self._request.cancelled.connect(self._on_cancelled)
-        self.statusChanged.emit(tr("Preview …"))
+        self.statusChanged.emit(tr("Preview…"))
         self._request.send(self._service, message)
 
     def _message(self) -> protocol.Preview:
         raster = self._session.raster
-        if raster is not None and not is_readable(raster):
-            raise NotReadyError(tr("This layer comes from a server: export a part of it first."))
         fields = labeling_fields(self._session, self._next_file(), self._service.settings.device)
         extent = self._visible(raster)
         if extent.isEmpty():
@@ -206,7 +204,7 @@ class LivePreview(QObject):
             if news.value.get("stage") == "coarse":
                 self.statusChanged.emit(tr("Rough preview, {0} of {1} tiles").format(done, total))
             else:
-                self.statusChanged.emit(tr("Preview, following the edges …"))
+                self.statusChanged.emit(tr("Preview, following the edges…"))
 
     def _on_done(
         self, value: dict[str, Any], crs: QgsCoordinateReferenceSystem, colors: dict[int, str]

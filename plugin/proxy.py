@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from qgis.core import QgsNetworkAccessManager
+from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtNetwork import QNetworkProxy
 
 _SCHEMES = {
@@ -19,6 +20,8 @@ def qgis_proxy() -> str | None:
 
     A proxy of the system needs no setting: pip finds it by itself. Call it in the main thread.
     """
+    if QCoreApplication.instance() is None:
+        return None  # asking would crash
     proxy = QgsNetworkAccessManager.instance().fallbackProxy()
     scheme = _SCHEMES.get(proxy.type())
     if scheme is None or not proxy.hostName():

@@ -14,7 +14,7 @@ from qgis.core import (
     QgsRectangle,
 )
 
-from .session import LabelingSession
+from .session import LabelingSession, is_readable
 from .support_layer import snapshot
 from .translation import tr
 
@@ -39,6 +39,8 @@ def labeling_fields(session: LabelingSession, polygons: Path, device: str) -> di
     entries = session.classes.entries()
     if raster is None or choice is None:
         raise NotReadyError(tr("Choose the raster to label."))
+    if not is_readable(raster):
+        raise NotReadyError(tr("This layer comes from a server: export a part of it first."))
     if support is None or not entries:
         raise NotReadyError(tr("Add at least two classes and draw a polygon for each."))
     snapshot(support, polygons, [entry.id for entry in entries])
@@ -60,6 +62,15 @@ def labeling_fields(session: LabelingSession, polygons: Path, device: str) -> di
         "support_rasters": tuple(layer.source() for layer in others) or None,
         "classes": tuple({"id": entry.id, "name": entry.name, "color": entry.color} for entry in entries),
     }
+
+
+def for_people(text: str, message: object) -> str:
+    """What the backend says, without the names of files that were written for one request only."""
+    for field, name in (("support", tr("the support layer")), ("area", tr("the selected features"))):
+        path = getattr(message, field, None)
+        if path:
+            text = text.replace(path, name)
+    return text[:1].upper() + text[1:]
 
 
 def taught_by(session: LabelingSession) -> list[QgsRasterLayer]:

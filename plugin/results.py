@@ -111,6 +111,7 @@ def add_result_group(
     polygons: Path | None,
     entries: Sequence[ClassEntry],
     below: QgsMapLayer | None = None,
+    above: QgsMapLayer | None = None,
 ) -> QgsLayerTreeGroup:
     """Add the outputs of a run as one group; in the main thread.
 
@@ -122,11 +123,12 @@ def add_result_group(
         polygons: The polygons.
         entries: The classes in the order of the legend.
         below: The group goes under this layer, so that it stays in sight; else to the top.
+        above: The group goes over this layer in any case, or nobody would see it.
     """
     root = project.layerTreeRoot()
-    node = root.findLayer(below.id()) if below is not None else None
-    place = root.children().index(node) + 1 if node is not None and node.parent() == root else 0
-    group = root.insertGroup(place, _free_name(root, name))
+    under, over = place_in_tree(root, below), place_in_tree(root, above)
+    place = 0 if under is None else under + 1
+    group = root.insertGroup(place if over is None else min(place, over), _free_name(root, name))
     group.setExpanded(True)
     # A style that lies beside a raster would be loaded only to be replaced.
     options = QgsRasterLayer.LayerOptions(loadDefaultStyle=not entries)
@@ -143,6 +145,14 @@ def add_result_group(
             style_confidence(confidence_layer)
         _add(project, group, confidence_layer, visible=False)
     return group
+
+
+def place_in_tree(root: QgsLayerTreeGroup, layer: QgsMapLayer | None) -> int | None:
+    """Which of the topmost nodes is the layer or holds it; None when it is not in the tree."""
+    node = root.findLayer(layer.id()) if layer is not None else None
+    while node is not None and node.parent() != root:
+        node = node.parent()
+    return None if node is None else root.children().index(node)
 
 
 def _add(project: QgsProject, group: QgsLayerTreeGroup, layer: QgsMapLayer, visible: bool = True) -> None:

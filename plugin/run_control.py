@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterLayer
+from qgis.core import Qgis, QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..backend import protocol
@@ -156,11 +156,13 @@ class RunControl(QObject):
             Path(message.vector) if message.vector else None,
             self._session.classes.entries(),
             self._session.support,
+            self._session.raster,
         )
         for note in task.notes:
             QgsApplication.messageLog().logMessage(note, "Protolabel", Qgis.MessageLevel.Info)
         seconds = time_text(task.value["seconds"])
-        self._end(tr("The result is on the map as “{0}”, after {1}.").format(group.name(), seconds), True)
+        text = tr("The result is on the map as “{0}”, after {1} on {2}.")
+        self._end(text.format(group.name(), seconds, task.value["device"]), True)
 
     def _on_terminated(self) -> None:
         if self._task is not None:
@@ -180,20 +182,3 @@ class RunControl(QObject):
 def beside(output: Path, what: str, suffix: str) -> Path:
     """The name of a file that belongs to a label map."""
     return output.with_name(f"{output.stem}_{what}{suffix}")
-
-
-def free_name(path: Path) -> Path:
-    """The path, or one with a number behind it, that no file has."""
-    number, candidate = 1, path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.stem}_{number}{path.suffix}")
-    return candidate
-
-
-def suggested_output(raster: QgsRasterLayer, project: QgsProject) -> Path:
-    """Where a label map goes: beside the project, else beside the raster."""
-    file = Path(raster.source().partition("|")[0])
-    name = file.stem if file.stem else raster.name()
-    home = Path(project.homePath()) if project.homePath() else file.parent
-    return free_name(home / f"{name}_labels.tif")

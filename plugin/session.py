@@ -105,9 +105,9 @@ class LabelingSession(QObject):
         return self._rasters.get(layer_id)
 
     def other_rasters(self) -> list[QgsRasterLayer]:
-        """The rasters of this session beside the one in work; support polygons may lie on them."""
+        """The rasters of this session beside the one in work that the backend can read; they may hold polygons, too."""
         layers = [self.project.mapLayer(id) for id in self._rasters if id != self._raster_id]
-        return [layer for layer in layers if isinstance(layer, QgsRasterLayer) and layer.isValid()]
+        return [layer for layer in layers if layer is not None and layer.isValid() and is_readable(layer)]
 
     def set_raster(self, layer: QgsRasterLayer | None) -> None:
         """Work on a raster; classes and support polygons stay, and it is remembered how the earlier one is read."""
@@ -212,12 +212,13 @@ class LabelingSession(QObject):
     def _on_layers_removed(self, ids: list[str]) -> None:
         if self._loading:
             return
-        for id in ids:
-            self._rasters.pop(id, None)
+        gone = [id for id in ids if self._rasters.pop(id, None) is not None]
         if self._raster_id in ids:
             self._raster_id = None
             self._on_change()
             self.rasterChanged.emit()
+        elif gone:
+            self._on_change()  # polygons on them teach no longer
         if self._support_id in ids:
             self._support_id = None
             self._on_change()

@@ -33,7 +33,7 @@ class SupportChoice(QObject):
         """Ask for the file of a new support layer."""
         raster = self._session.raster
         if raster is None:
-            self.refused.emit(tr("Choose the raster first; the polygons get its coordinate system."))
+            self.refused.emit(tr("Choose the raster first; the polygons get its CRS."))
             return
         path, _ = QFileDialog.getSaveFileName(self._window, tr("New Support Layer"), *self._file_options())
         if path:
@@ -66,7 +66,7 @@ class SupportChoice(QObject):
     def ask_import(self) -> None:
         """Ask which polygons to import."""
         if self._session.raster is None:
-            self.refused.emit(tr("Choose the raster first; the polygons get its coordinate system."))
+            self.refused.emit(tr("Choose the raster first; the polygons get its CRS."))
             return
         dialog = ImportDialog(self._session.support, self._window)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

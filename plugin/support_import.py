@@ -122,7 +122,7 @@ def _polygons(
     transform = QgsCoordinateTransform(source.crs(), layer.crs(), QgsProject.instance().transformContext())
     if not source.crs().isValid() and layer.crs().isValid():
         notes.append(
-            tr("{layer} has no coordinate system; the support layer's is taken.").format(layer=source.name())
+            tr("{layer} has no CRS; the one of the support layer is taken.").format(layer=source.name())
         )
     has_use = source.fields().lookupField("use") >= 0
     features = list(source.getFeatures())
@@ -148,7 +148,7 @@ def _polygons(
         text = tr("{count} polygons without a value in the field {field} were skipped.")
         notes.append(text.format(count=unclassed, field=class_field))
     if elsewhere:
-        text = tr("{count} polygons outside of the support layer's coordinate system were skipped.")
+        text = tr("{count} polygons outside of the area of the support layer's CRS were skipped.")
         notes.append(text.format(count=elsewhere))
     return polygons
 

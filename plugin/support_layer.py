@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,6 +95,12 @@ def is_support_layer(layer: QgsMapLayer | None) -> bool:
     return layer.geometryType() == POLYGON_GEOMETRY
 
 
+def missing_file(layer: QgsVectorLayer) -> Path | None:
+    """The file of a layer when it is there no more, None when all is well or the layer is of no file."""
+    path = _file(layer)
+    return path if layer.providerType() == "ogr" and path.is_absolute() and not path.exists() else None
+
+
 def style_support_layer(layer: QgsVectorLayer, entries: Sequence[ClassEntry]) -> None:
     """Show the classes in their colours, validation polygons dashed, and polygons of other classes not at all."""
     categories = [
@@ -147,7 +154,7 @@ def edit_step(layer: QgsVectorLayer, text: str) -> Iterator[None]:
     Raises:
         SupportLayerError: When the layer cannot be edited.
     """
-    if not layer.isEditable() and not layer.startEditing():
+    if not layer.isEditable() and not (_is_writable(layer) and layer.startEditing()):
         raise _not_editable(layer)
     layer.beginEditCommand(text)
     try:
@@ -286,6 +293,15 @@ def _symbol(color: QColor) -> QgsFillSymbol:
     dash = QgsProperty.fromExpression(f"if(lower(trim(\"use\")) = '{VALIDATION}', 'dash', 'solid')")
     symbol.symbolLayer(0).setDataDefinedProperty(STROKE_STYLE, dash)
     return symbol
+
+
+def _file(layer: QgsVectorLayer) -> Path:
+    return Path(layer.source().partition("|")[0])
+
+
+def _is_writable(layer: QgsVectorLayer) -> bool:
+    """Whether edits can be saved; on a read-only disk QGIS notices that only then."""
+    return not _file(layer).is_file() or os.access(_file(layer), os.W_OK)
 
 
 def _not_editable(layer: QgsVectorLayer) -> SupportLayerError:

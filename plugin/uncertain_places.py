@@ -36,6 +36,7 @@ class UncertainPlaces(QObject):
         super().__init__(parent)
         self._canvas, self._session, self._service = canvas, session, service
         self._request: GuiRequest | None = None
+        self._folder: Path | None = None
         self._places: list[QgsRectangle] = []
         self._next = 0
         session.changed.connect(self.forget)
@@ -45,6 +46,7 @@ class UncertainPlaces(QObject):
         if self._request is not None:
             self._request.abandon()
             self._request = None
+            self._remove_folder()
 
     def forget(self) -> None:
         """The polygons or the classes have changed, so other places are uncertain now."""
@@ -57,22 +59,28 @@ class UncertainPlaces(QObject):
         if self._next < len(self._places):
             self._show()
             return
-        folder = Path(tempfile.mkdtemp(prefix="protolabel-places-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="protolabel-places-"))
         try:
-            fields = labeling_fields(self._session, folder / "support.gpkg", self._service.settings.device)
+            polygons = self._folder / "support.gpkg"
+            fields = labeling_fields(self._session, polygons, self._service.settings.device)
         except (NotReadyError, SupportLayerError) as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._remove_folder()
             self.said.emit(str(error))
             return
-        self.said.emit(tr("Looking for uncertain places …"))
+        self.said.emit(tr("Looking for uncertain places…"))
         self._request = GuiRequest(self)
         for signal in (self._request.done, self._request.failed, self._request.cancelled):
-            signal.connect(lambda *outcome: self._settle(folder, *outcome))
+            signal.connect(self._settle)
         self._request.send(self._service, protocol.Uncertain(**fields))
 
-    def _settle(self, folder: Path, outcome: Any = None) -> None:
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _settle(self, outcome: Any = None) -> None:
         self._request = None
-        shutil.rmtree(folder, ignore_errors=True)
+        self._remove_folder()
         if isinstance(outcome, dict):
             self._places = [QgsRectangle(*place["extent"]) for place in outcome["places"]]
             self._next = 0
@@ -92,9 +100,9 @@ class UncertainPlaces(QObject):
         try:
             box = QgsCoordinateTransform(raster.crs(), crs, self._session.project).transformBoundingBox(place)
         except QgsCsException:
-            self.said.emit(tr("The place cannot be shown in the map's coordinate system."))
+            self.said.emit(tr("The place cannot be shown in the CRS of the map."))
             return
         self._canvas.setExtent(box)
         self._canvas.refresh()
-        self.said.emit(tr("Uncertain place {0} of {1}").format(self._next, len(self._places)))
+        self.said.emit(tr("Uncertain place {0} of {1}.").format(self._next, len(self._places)))
         self.arrived.emit()

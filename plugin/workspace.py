@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterLayer, QgsRectangle
-from qgis.gui import QgsMapToolExtent
 from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 
 from ..backend import protocol
 from .area import Area, AreaKind, features_area, rectangle_area
 from .backend_service import BackendService
+from .canvas.area_rectangle import AreaRectangle
 from .drawing import Drawing
+from .file_names import labels_path
 from .gui_request import GuiRequest
 from .panels.labeling_dock import LabelingDock
 from .preview import LivePreview
 from .raster_exports import RasterExports
 from .request_fields import NotReadyError
-from .run_control import RunControl, suggested_output
+from .run_control import RunControl
 from .session import LabelingSession, is_readable
 from .support_choice import SupportChoice
 from .support_layer import SupportLayerError
@@ -49,9 +50,7 @@ class Workspace(QObject):
         self.exports = RasterExports(canvas, self.session, iface.mainWindow(), self)
         self.dock = LabelingDock(self.session, service, iface.mainWindow())
         self._models: GuiRequest | None = None
-        self._rectangle: QgsRectangle | None = None
-        self._rectangle_tool = QgsMapToolExtent(canvas)
-        self._tool_before = None
+        self.rectangle = AreaRectangle(canvas, self)
         self._suggested = ""
         self._connect()
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
@@ -66,13 +65,11 @@ class Workspace(QObject):
         if self._models is not None:
             self._models.abandon()
         self.exports.close()
-        canvas = self._iface.mapCanvas()
         self.runs.close()
         self.places.close()
         self.preview.close()
         self.drawing.close()
-        canvas.unsetMapTool(self._rectangle_tool)
-        self._rectangle_tool.deleteLater()
+        self.rectangle.close()
         self.dock.raster.close_requests()
         self._iface.removeDockWidget(self.dock)
         self.dock.deleteLater()
@@ -102,15 +99,15 @@ class Workspace(QObject):
         dock.bar.confirmed.connect(self.runs.start)
         dock.bar.withdrawn.connect(self.runs.withdraw)
         dock.bar.cancelRequested.connect(self.runs.cancel)
-        dock.run.rectangleRequested.connect(self.draw_rectangle)
-        self._rectangle_tool.extentChanged.connect(self._on_rectangle)
+        dock.run.rectangleRequested.connect(self.rectangle.draw)
+        dock.run.areaChanged.connect(self._show_rectangle)
+        dock.visibilityChanged.connect(self._show_rectangle)
+        self.rectangle.drawn.connect(lambda: dock.bar.show_idle(tr("The rectangle is drawn.")))
         drawing.activeChanged.connect(dock.show_drawing)
         drawing.activeChanged.connect(self.drawingChanged)
         drawing.classKeyPressed.connect(self._on_class_key)
         drawing.polygonsChanged.connect(self._on_polygons)
-        drawing.layerCreated.connect(
-            lambda path: self.say(tr("Support polygons are kept in {0}.").format(path))
-        )
+        drawing.layerCreated.connect(self._on_layer_created)
         drawing.refused.connect(self.warn)
         preview.statusChanged.connect(dock.preview.status.setText)
         self.places.said.connect(dock.preview.status.setText)
@@ -121,7 +118,8 @@ class Workspace(QObject):
         runs.progressed.connect(bar.show_running)
         runs.cancelling.connect(bar.show_cancelling)
         runs.ended.connect(self._on_run_ended)
-        self.session.rasterChanged.connect(self._suggest_output)
+        self.session.rasterChanged.connect(self._on_raster)
+        self.session.loaded.connect(self._on_loaded)
         self._service.changed.connect(self._ask_models)
 
     # Classes and polygons.
@@ -182,24 +180,12 @@ class Workspace(QObject):
             return
         raster = self.session.raster
         try:
-            if raster is not None and not is_readable(raster):
-                raise NotReadyError(tr("This layer comes from a server: export a part of it first."))
             self.runs.ask(self._output(), self._area(raster))
         except (NotReadyError, SupportLayerError, protocol.ProtocolError) as error:
             self.dock.bar.show_idle(str(error))
 
-    def draw_rectangle(self) -> None:
-        """Let the user drag the rectangle to label."""
-        canvas = self._iface.mapCanvas()
-        if canvas.mapTool() is not self._rectangle_tool:
-            self._tool_before = canvas.mapTool()
-        canvas.setMapTool(self._rectangle_tool)
-
-    def _on_rectangle(self, rectangle: QgsRectangle) -> None:
-        self._rectangle = QgsRectangle(rectangle)
-        if self._tool_before is not None:
-            self._iface.mapCanvas().setMapTool(self._tool_before)
-        self.dock.bar.show_idle(tr("The rectangle is drawn."))
+    def _show_rectangle(self, dock_visible: bool = True) -> None:
+        self.rectangle.set_shown(dock_visible and self.dock.run.area is AreaKind.RECTANGLE)
 
     def _output(self) -> Path:
         text = self.dock.run.output.filePath().strip()
@@ -211,14 +197,16 @@ class Workspace(QObject):
         return path if path.is_absolute() else Path(home or Path.home()) / path
 
     def _area(self, raster: QgsRasterLayer | None) -> Area:
-        kind, canvas = self.dock.run.area, self._iface.mapCanvas()
-        map_crs = canvas.mapSettings().destinationCrs()
+        kind, settings = self.dock.run.area, self._iface.mapCanvas().mapSettings()
         if raster is None or kind is AreaKind.WHOLE:
             return Area()
         if kind is AreaKind.VIEW:
-            return rectangle_area(canvas.mapSettings().visibleExtent(), map_crs, raster.crs())
+            return rectangle_area(settings.visibleExtent(), settings.destinationCrs(), raster.crs())
         if kind is AreaKind.RECTANGLE:
-            return rectangle_area(self._rectangle or QgsRectangle(), map_crs, raster.crs())
+            drawn = self.rectangle.rectangle
+            return rectangle_area(
+                drawn or QgsRectangle(), drawn.crs() if drawn else raster.crs(), raster.crs()
+            )
         return features_area(self.dock.run.features, self.runs.new_folder() / "area.gpkg")
 
     def _on_run_ended(self, text: str, success: bool) -> None:
@@ -234,8 +222,20 @@ class Workspace(QObject):
         """Suggest a name that no file has; one that the user has written stays."""
         raster, field = self.session.raster, self.dock.run.output
         if raster is not None and (anew or field.filePath() in ("", self._suggested)):
-            self._suggested = str(suggested_output(raster, QgsProject.instance()))
+            self._suggested = str(labels_path(raster, QgsProject.instance()))
             field.setFilePath(self._suggested)
+
+    def _on_loaded(self) -> None:
+        """Nothing of another project's runs stays."""
+        self.rectangle.forget()
+        self.dock.run.output.setFilePath("")  # a name is suggested with the raster
+
+    def _on_raster(self) -> None:
+        """A run that was not confirmed yet was for another raster or other bands."""
+        self._suggest_output()
+        if not self.runs.busy:
+            self.runs.withdraw()
+            self.dock.bar.show_idle("")
 
     # The backend and the window.
 

@@ -90,6 +90,7 @@ class JsonReporter:
             type="result",
             output=str(result.output),
             model=result.model,
+            device=result.device,
             scale=result.scale.factor,
             seconds=round(result.seconds, 2),
             classes=classes,

@@ -40,6 +40,7 @@ def label(task: Label, send: Send, cancel: CancelToken) -> dict[str, Any]:
     return {
         "output": str(result.output),
         "model": result.model,
+        "device": result.device,
         "scale": result.scale.factor,
         "seconds": round(result.seconds, 2),
         "classes": [

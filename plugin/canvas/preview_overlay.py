@@ -65,8 +65,10 @@ class PreviewOverlay(QgsMapCanvasItem):
 
     def updatePosition(self) -> None:
         """Follow the map; QGIS calls this when it has moved."""
-        # The whole canvas is this item's own area: only what the picture covers is painted.
-        self.setRect(self._canvas.extent())
+        # The item stays at the origin of the canvas, whose size may be another one now, and paints in its coordinates:
+        # a rectangle in the map is no rectangle on a rotated canvas.
+        self.prepareGeometryChange()
+        self.update()
 
     def boundingRect(self) -> QRectF:
         """The item's area on the canvas."""
@@ -77,8 +79,6 @@ class PreviewOverlay(QgsMapCanvasItem):
         if self._image is None:
             return
         painter.save()
-        # The item's own coordinates begin at its position; those of the canvas are wanted.
-        painter.translate(-self.pos())
         painter.setOpacity(self._opacity)
         count = len(self._points) - 1
         width, height = self._image.width() / count, self._image.height() / count

@@ -59,12 +59,7 @@ class InstallOptions:
         """Variables for the children; a password in the arguments would be seen by every user of the machine."""
         variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
         variables["PIP_USER"] = "0"  # a user's pip.conf may ask for what environments do not have
-        if self.proxy:
-            names = ("http_proxy", "https_proxy")
-            variables.update(
-                {spelling(name): self.proxy for name in names for spelling in (str.lower, str.upper)}
-            )
-        return variables
+        return {**variables, **proxy_variables(self.proxy)}
 
 
 @dataclass(frozen=True)
@@ -78,6 +73,12 @@ class Step:
 
     title: str
     command: tuple[str, ...]
+
+
+def proxy_variables(proxy: str | None) -> dict[str, str]:
+    """The variables that lead a child through a proxy, none without one."""
+    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+    return dict.fromkeys(names, proxy) if proxy else {}
 
 
 def torch_index(cuda: bool, system: str = sys.platform) -> str | None:

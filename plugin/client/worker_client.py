@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ...backend import protocol
 from .errors import ClientError, RequestCancelled, WorkerError
+from .leftovers import remove_parts, remove_scratch
 from .pending import OnDone, OnNews, Pending
 from .worker_process import WorkerLaunch, WorkerProcess
 
@@ -179,7 +180,9 @@ class WorkerClient:
                     error = failure
             for entry in lost:
                 del self._open[entry.pending.id]
+        remove_scratch(worker.pid)
         for entry in lost:
+            remove_parts(entry.message, worker.pid)
             reason: ClientError = error
             if entry.pending.cancelled:
                 reason = RequestCancelled("The request was cancelled, and the worker was ended for it.")

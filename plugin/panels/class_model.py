@@ -42,8 +42,8 @@ class ClassModel(QAbstractTableModel):
     def set_counts(self, counts: Mapping[int, PolygonCount]) -> None:
         """Show other counts, by class id."""
         self._counts = dict(counts)
-        if self._entries:
-            self.dataChanged.emit(self.index(0, KEY), self.index(len(self._entries) - 1, PIXELS))
+        if self._entries:  # not the names: what is being typed there would be lost
+            self.dataChanged.emit(self.index(0, POLYGONS), self.index(len(self._entries) - 1, PIXELS))
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:
         """One row a class."""
@@ -70,11 +70,11 @@ class ClassModel(QAbstractTableModel):
             return icon("draw")
         if role == Qt.ItemDataRole.ToolTipRole:
             return (
-                tr("The number key that picks the class while you draw"),
-                tr("Colour in the map; click to change it"),
-                tr("Click to draw polygons of the class, double-click to rename it"),
-                tr("Support polygons"),
-                tr("Pixels under the support polygons, about"),
+                tr("The number key that picks the class while you draw."),
+                tr("Colour in the map; click to change it."),
+                tr("Click to draw polygons of the class, double-click to rename it."),
+                tr("Number of support polygons."),
+                tr("About how many pixels lie under the support polygons."),
             )[section]
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(section)
@@ -126,12 +126,12 @@ class ClassModel(QAbstractTableModel):
         lines = [tr("{name} (class id {id})").format(name=entry.name, id=entry.id)]
         pixels = "" if count.pixels is None else QLocale().toString(count.pixels)
         text = (
-            tr("Support: {polygons} polygons")
+            tr("Support polygons: {polygons}")
             if not pixels
-            else tr("Support: {polygons} polygons, {pixels} pixels")
+            else tr("Support polygons: {polygons}, about {pixels} pixels")
         )
         lines.append(text.format(polygons=count.polygons, pixels=pixels))
-        lines.append(tr("Validation: {polygons} polygons").format(polygons=count.validation))
+        lines.append(tr("Validation polygons: {polygons}").format(polygons=count.validation))
         if column == COLOR:
             lines.append(tr("Click to change the colour."))
         elif row < KEYS:

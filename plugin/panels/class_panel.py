@@ -48,7 +48,7 @@ class ClassPanel(QWidget):
         self._current, self._row = -1, 0
         self._view = self._make_view()
         self._empty = QLabel(
-            tr("Add a class to begin"), alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True
+            tr("Add a class to begin."), alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True
         )
         self._empty.setObjectName("classesEmpty")
         self._empty.setEnabled(False)  # grey, as a hint is
@@ -181,6 +181,7 @@ class ClassPanel(QWidget):
     def _make_view(self) -> QTableView:
         view = QTableView()
         view.setObjectName("classTable")
+        view.setAccessibleName(tr("Classes"))
         view.setModel(self._model)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -205,13 +206,13 @@ class ClassPanel(QWidget):
 
     def _make_buttons(self) -> QHBoxLayout:
         stack = self._table.undo_stack
-        self._remove = _button("remove", tr("Remove the class; its polygons stay (Del)"), self.remove)
-        self._up = _button("up", tr("Move the class up (Alt+Up)"), lambda: self.move(-1))
-        self._down = _button("down", tr("Move the class down (Alt+Down)"), lambda: self.move(1))
+        self._remove = _button("remove", tr("Remove the class; its polygons stay (Del)."), self.remove)
+        self._up = _button("up", tr("Move the class up (Alt+Up)."), lambda: self.move(-1))
+        self._down = _button("down", tr("Move the class down (Alt+Down)."), lambda: self.move(1))
         self._undo = _button("undo", tr("Undo"), stack.undo)
         self._redo = _button("redo", tr("Redo"), stack.redo)
         stack.indexChanged.connect(self._update_undo)
-        more = _button("more", tr("Import or export the classes"), None)
+        more = _button("more", tr("Import or export the classes."), None)
         menu = QMenu(more)
         menu.setObjectName("classMenu")
         menu.addAction(icon("import"), tr("Import Classes…"), self._ask_import)
@@ -220,7 +221,7 @@ class ClassPanel(QWidget):
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         row = QHBoxLayout()
         row.setSpacing(0)
-        row.addWidget(_button("add", tr("Add a class (Ins)"), self.add))
+        row.addWidget(_button("add", tr("Add a class (Ins)."), self.add))
         for button in (self._remove, self._up, self._down, self._undo, self._redo):
             row.addWidget(button)
         row.addStretch(1)

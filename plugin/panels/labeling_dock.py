@@ -132,7 +132,7 @@ class LabelingDock(QgsDockWidget):
         return self._banner
 
     def _build_support(self) -> QWidget:
-        box = QGroupBox(tr("Classes and Support Polygons"))
+        box = QGroupBox(tr("Classes and Polygons"))
         self._use = QComboBox()
         self._use.setObjectName("protolabelUse")
         self._use.addItem(tr("Draw for support"), "support")
@@ -142,6 +142,7 @@ class LabelingDock(QgsDockWidget):
                 "Support polygons teach the classes; validation polygons are kept aside to measure how good the map is."
             )
         )
+        self._use.setAccessibleName(tr("Use of the polygons"))
         shrinkable(self._use)
         self._use.activated.connect(lambda: self.useChanged.emit(self._use.currentData()))
         self._stop = QPushButton(tr("Stop"))
@@ -150,7 +151,7 @@ class LabelingDock(QgsDockWidget):
         self._stop.clicked.connect(self.stopDrawingRequested)
         self._hint = QLabel(
             tr(
-                "Click the corners, right-click to end. Backspace: corner back; Esc: drop; Ctrl+Z: undo; "
+                "Click the vertices, right-click to finish. Backspace: vertex back; Esc: cancel; Ctrl+Z: undo; "
                 "1 to 9: class."
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
@@ -47,7 +48,7 @@ class OptionsSection(QgsCollapsibleGroupBox):
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(tr("Model"), self._model)
-        form.addRow(tr("Head"), self._head)
+        form.addRow(tr("Prototypes"), self._head)
         form.addRow(tr("Scale"), self._scale)
         form.addRow(tr("Device"), self._device)
         form.addRow(self._spectral)
@@ -110,7 +111,7 @@ class OptionsSection(QgsCollapsibleGroupBox):
     def _show_model(self) -> None:
         model = self._session.options.model
         if model is not None and self._model.findData(model) < 0:
-            self._model.addItem(model, model)  # of the project, though it is not on this machine
+            self._model.addItem(Path(model).name, model)  # of the project, though it is not on this machine
         self._model.setCurrentIndex(max(self._model.findData(model), 0))
 
     @staticmethod

@@ -59,6 +59,7 @@ class RasterSection(QGroupBox):
     def _build(self) -> None:
         self._layers = shrinkable(QgsMapLayerComboBox())
         self._layers.setObjectName("protolabelRaster")
+        self._layers.setAccessibleName(tr("Raster"))
         self._layers.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self._layers.setAllowEmptyLayer(True, tr("Choose a raster"))
         self._layers.setToolTip(

@@ -60,6 +60,8 @@ class RunBar(QWidget):
         self._progress = QWidget()
         self.bar = QProgressBar()
         self.bar.setObjectName("protolabelProgress")
+        self.bar.setAccessibleName(tr("Progress"))
+        self.bar.setToolTip(tr("How far the run is."))
         self.cancel = QPushButton(tr("Cancel"))
         self.cancel.setObjectName("protolabelCancel")
         self.cancel.setToolTip(tr("Stop the run; nothing is written."))
@@ -81,7 +83,7 @@ class RunBar(QWidget):
         """It is found out what the run will take."""
         self._show(progress=True)
         self.bar.setRange(0, 0)
-        self._say(tr("Finding out what the run will take …"))
+        self._say(tr("Finding out what the run will take…"))
 
     def show_question(self, estimate: dict[str, Any]) -> None:
         """The run takes so much that it has to be confirmed."""
@@ -109,7 +111,7 @@ class RunBar(QWidget):
     def show_cancelling(self) -> None:
         """The run was told to end."""
         self.cancel.setEnabled(False)
-        self._say(tr("Cancelling …"))
+        self._say(tr("Cancelling…"))
 
     def _show(self, run: bool = False, question: bool = False, progress: bool = False) -> None:
         self.run.setVisible(run)

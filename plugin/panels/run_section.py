@@ -25,6 +25,7 @@ class RunSection(QGroupBox):
     """Area and outputs of the next run."""
 
     rectangleRequested = pyqtSignal()
+    areaChanged = pyqtSignal()
 
     def __init__(self, session: LabelingSession, parent: QWidget | None = None) -> None:
         super().__init__(tr("Label Map"), parent)
@@ -67,6 +68,7 @@ class RunSection(QGroupBox):
         self._area.currentIndexChanged.connect(self._on_area)
         self._features = shrinkable(QgsMapLayerComboBox())
         self._features.setObjectName("protolabelAreaLayer")
+        self._features.setAccessibleName(tr("Layer of the selected features"))
         self._features.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
         self._features.setToolTip(tr("What lies under the selected features of this layer is labelled."))
         self._draw = QPushButton(tr("Draw the Rectangle"))
@@ -100,3 +102,4 @@ class RunSection(QGroupBox):
     def _on_area(self) -> None:
         self._features.setVisible(self.area is AreaKind.FEATURES)
         self._draw.setVisible(self.area is AreaKind.RECTANGLE)
+        self.areaChanged.emit()

@@ -73,36 +73,38 @@ class SetupDialog(QDialog):
         self.existing.setFilePath(service.settings.python)
         self.existing.setDialogTitle(tr("Choose the Python of an environment"))
         self.existing.setToolTip(
-            tr("The program python or python.exe of an environment, made by venv or conda")
+            tr("The program python or python.exe of an environment, made by venv or conda.")
         )
-        self.use = _button("setupUse", tr("Verify and Use"), tr("Let it compute, and use it if that works"))
+        self.use = _button("setupUse", tr("Verify and Use"), tr("Let it compute, and use it if that works."))
         self.use_managed = _button(
-            "setupUseManaged", tr("Do Not Use"), tr("Go back to the environment that Protolabel manages")
+            "setupUseManaged", tr("Do Not Use"), tr("Go back to the environment that Protolabel manages.")
         )
         self.device = QComboBox(objectName="setupDevice", editable=True)
         for name, title in (("auto", tr("auto")), ("cpu", "cpu"), ("cuda", "cuda")):
             self.device.addItem(title, name)
         self.device.setToolTip(
-            tr("What labelling runs on: auto takes the NVIDIA card where it works; cuda:1 is the second card")
+            tr(
+                "What labelling runs on: auto takes the NVIDIA card where it works; cuda:1 is the second card."
+            )
         )
         self.device.setCurrentText(service.settings.device)
-        self.verify = _button("setupVerify", tr("&Verify"), tr("Let the environment compute on the device"))
+        self.verify = _button("setupVerify", tr("&Verify"), tr("Let the environment compute on the device."))
         self.repair = _button(
             "setupRepair",
             tr("R&epair"),
-            tr("Verify the environment and install it again if it does not work"),
+            tr("Verify the environment and install it again if it does not work."),
         )
         self.remove = _button(
-            "setupRemove", tr("Re&move…"), tr("Delete the environment that Protolabel manages")
+            "setupRemove", tr("Re&move…"), tr("Delete the environment that Protolabel manages.")
         )
         self.copy = _button(
             "setupCopy",
             tr("Copy &Diagnostics"),
-            tr("Copy versions, state and logs for a report, without names and passwords"),
+            tr("Copy versions, state and logs for a report, without names and passwords."),
         )
         self.confirm = QFrame(objectName="setupConfirm", frameShape=QFrame.Shape.StyledPanel)
-        self.confirmed = _button("setupConfirmed", tr("Remove"), tr("Delete it now"))
-        self.kept = _button("setupKept", tr("Keep"), tr("Leave it as it is"))
+        self.confirmed = _button("setupConfirmed", tr("Remove"), tr("Delete it now."))
+        self.kept = _button("setupKept", tr("Keep"), tr("Leave it as it is."))
         self.confirm.hide()
         self.progress = SetupProgress()
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

@@ -109,39 +109,39 @@ class SetupForm(QWidget):
     def _make_widgets(self) -> None:
         settings = self._service.settings
         self.python = QComboBox(objectName="setupPython")
-        self.python.setToolTip(tr("The Python that the environment is made with; it is not changed itself"))
+        self.python.setToolTip(tr("The Python that the environment is made with; it is not changed itself."))
         # The paths are long, and must not make the dialog wide.
         self.python.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.python.setMinimumContentsLength(12)
         self.browse = QToolButton(objectName="setupBrowse", text="…")
-        self.browse.setToolTip(tr("Choose another Python, such as one from python.org"))
+        self.browse.setToolTip(tr("Choose another Python, such as one from python.org."))
         self.verdict = _note("setupVerdict")
         self.build = QComboBox(objectName="setupBuild")
         self.build.addItem(tr("CPU"), "cpu")
         self.build.addItem(tr("CUDA (NVIDIA graphics card)"), "cuda")
         self.build.setToolTip(
-            tr("What PyTorch computes on; the build for CUDA is large and needs an NVIDIA card")
+            tr("What PyTorch computes on; the build for CUDA is large and needs an NVIDIA card.")
         )
         self.build.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.build.setMinimumContentsLength(12)
         self.build.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.wheels = _folder_widget("setupWheels", settings.wheels, tr("Folder of wheels"))
         self.wheels.setToolTip(
-            tr("Install from the wheels in this folder, without any network; empty to download")
+            tr("Install from the wheels in this folder, without any network; empty to download.")
         )
         self.folder = _folder_widget("setupFolder", str(self._service.environments.root), tr("Folder"))
         self.folder.setToolTip(
-            tr("Where the environment goes; the folder of the plugin is replaced at every update")
+            tr("Where the environment goes; the folder of the plugin is replaced at every update.")
         )
         if self._service.folder_by_variable:
             self.folder.setEnabled(False)
-            text = tr("The variable {variable} names this folder")
+            text = tr("The variable {variable} names this folder.")
             self.folder.setToolTip(text.format(variable=FOLDER_VARIABLE))
         self.proxy = QCheckBox(tr("Use QGIS's proxy"), objectName="setupProxy", checked=settings.use_proxy)
-        self.proxy.setToolTip(tr("Download through the proxy of QGIS's network settings"))
+        self.proxy.setToolTip(tr("Download through the proxy of QGIS's network settings."))
         self.space, self.hint = _note("setupSpace"), _note("setupHint")
         self.install = QPushButton(objectName="setupInstall", autoDefault=False)
-        self.install.setToolTip(tr("Make the environment; QGIS can be used meanwhile"))
+        self.install.setToolTip(tr("Make the environment; QGIS can be used meanwhile."))
 
     def _lay_out(self) -> None:
         chooser = QHBoxLayout()
@@ -245,7 +245,7 @@ class SetupForm(QWidget):
         if verdict is not None and not self._searches:
             return ""
         if self._searches:
-            return tr("Looking for Python …")
+            return tr("Looking for Python…")
         return tr(
             "No Python was found; install Python 3.12 from python.org, or choose one with the button “…”."
         )

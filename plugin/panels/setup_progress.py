@@ -45,9 +45,9 @@ class SetupProgress(QWidget):
         self._timer.setInterval(_INTERVAL)
         self._timer.timeout.connect(self.look)
         self.bar = QProgressBar(objectName="setupBar", textVisible=False)
-        self.bar.setToolTip(tr("How far a download is; it moves to and fro where that is not known"))
+        self.bar.setToolTip(tr("How far a download is; it moves to and fro where that is not known."))
         self.cancel = QPushButton(tr("Cancel"), objectName="setupCancel", autoDefault=False)
-        self.cancel.setToolTip(tr("Stop, and remove what is half made"))
+        self.cancel.setToolTip(tr("Stop, and remove what is half made."))
         self.cancel.clicked.connect(self._cancel)
         self.status = QLabel(objectName="setupStatus", wordWrap=True)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -55,7 +55,7 @@ class SetupProgress(QWidget):
         self.log.setMaximumBlockCount(_MOST_LINES)
         self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.log.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        self.log.setToolTip(tr("What the installation says"))
+        self.log.setToolTip(tr("What the installation says."))
         self.log.setTabChangesFocus(True)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
@@ -117,7 +117,7 @@ class SetupProgress(QWidget):
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         parts = [f"{minutes}:{seconds:02}", self._step, self._activity]
         if self._job is not None and self._job.cancelled:
-            parts = [tr("Cancelling …")]
+            parts = [tr("Cancelling…")]
         self._say(" · ".join(part for part in parts if part))
 
     def _finish(self, job: Job) -> None:

@@ -39,7 +39,7 @@ class SetupState:
 def setup_state(service: BackendService) -> SetupState:
     """Look at the settings and the disk; no program is run."""
     if service.setup is not None:
-        return SetupState(State.WORKING, tr("{title} is under way …").format(title=service.setup.title))
+        return SetupState(State.WORKING, tr("{title} is under way…").format(title=service.setup.title))
     return _chosen(service) if service.chosen else _managed(service)
 
 
@@ -95,7 +95,9 @@ def _about(verified: Verified, asked: str) -> list[str]:
     about = [tr("Device: {used} (chosen: {asked})").format(used=used, asked=names.get(asked, asked))]
     if verified.note:
         about.append(
-            tr("The graphics card is not used: {reason}").format(reason=verified.note.split(". ")[0])
+            tr("The graphics card is not used: {reason}.").format(
+                reason=verified.note.split(". ")[0].rstrip(".")
+            )
         )
     if not verified.crf:
         reason = verified.crf_note or tr("the package pydensecrf2 is missing.")

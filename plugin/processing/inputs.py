@@ -45,7 +45,7 @@ def raster_path(layer: QgsMapLayer | None) -> str:
         raise QgsProcessingException(
             tr(
                 "The raster {name} comes from a service ({provider}), which the backend cannot read: export it to a "
-                "GeoTIFF first (Layer > Save As), or label it in the Protolabel panel, which does so by itself."
+                "GeoTIFF first, with Layer > Save As or in the Protolabel panel."
             ).format(name=layer.name(), provider=layer.providerType())
         )
     source = layer.source().partition("|option:")[0]

@@ -81,7 +81,7 @@ class LabelAlgorithm(ProtolabelAlgorithm):
                 self.SUPPORT, tr("Support polygons"), [_SOURCE.TypeVectorPolygon]
             ),
             tr(
-                "Some polygons of each class, in any coordinate system. Edits that are not saved count. Polygons whose "
+                "Some polygons of each class, in any CRS. Edits that are not saved count. Polygons whose "
                 "field 'use' says 'validation' are left out."
             ),
         )

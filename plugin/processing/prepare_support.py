@@ -53,7 +53,7 @@ class PrepareSupportAlgorithm(ProtolabelAlgorithm):
         """What it does."""
         return tr(
             "Makes an empty GeoPackage for support polygons, with the fields class_id, class_name and use, in the "
-            "coordinate system of a raster and in the colours of the classes. The style is stored in the file, so that "
+            "CRS of a raster and in the colours of the classes. The style is stored in the file, so that "
             "it and the list of classes come back whenever the layer is opened."
         )
 
@@ -61,7 +61,7 @@ class PrepareSupportAlgorithm(ProtolabelAlgorithm):
         """Declare the parameters; Processing calls this."""
         self._add(
             QgsProcessingParameterRasterLayer(self.RASTER, tr("Raster")),
-            tr("The raster that will be labelled; the layer gets its coordinate system."),
+            tr("The raster that will be labelled; the layer gets its CRS."),
         )
         self._add(
             QgsProcessingParameterMatrix(

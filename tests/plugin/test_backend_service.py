@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsSettings
+from qgis.core import QgsNetworkAccessManager, QgsSettings
+from qgis.PyQt.QtNetwork import QNetworkProxy
 
 BACKEND = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python"
 needs_backend = pytest.mark.skipif(not BACKEND.is_file(), reason="needs the backend's environment in .venv")
@@ -154,6 +155,33 @@ def test_other_python_gets_another_worker(make, modules, tmp_path):
     assert service.client() is client
     service.use(replace(service.settings, python=str(tmp_path / "gone")))
     wait_until(lambda: not runs(pid))
+
+
+@pytest.mark.parametrize(
+    ("kind", "use", "address"),
+    [
+        (QNetworkProxy.ProxyType.HttpProxy, True, "http://proxy.invalid:3128"),
+        (QNetworkProxy.ProxyType.HttpProxy, False, None),
+        (QNetworkProxy.ProxyType.Socks5Proxy, True, None),
+        (QNetworkProxy.ProxyType.NoProxy, True, None),
+    ],
+)
+def test_worker_downloads_through_the_proxy_of_qgis(make, modules, tmp_path, kind, use, address):
+    tells = tmp_path / "python3"
+    told = tmp_path / "told"
+    tells.write_text(f'#!/bin/sh\necho "$https_proxy" > {told}\n')
+    tells.chmod(0o755)
+    service = make(PROTOLABEL_PYTHON=str(tells), https_proxy="")
+    service.use(replace(service.settings, use_proxy=use))
+    manager = QgsNetworkAccessManager.instance()
+    before = manager.fallbackProxy()
+    try:
+        manager.setFallbackProxyAndExcludes(QNetworkProxy(kind, "proxy.invalid", 3128), [], [])
+        pending = service.client().request(modules.protocol.Ping(0))
+    finally:
+        manager.setFallbackProxyAndExcludes(before, [], [])
+    assert pending.wait_done(10)
+    assert told.read_text().strip() == (address or "")
 
 
 def test_old_logs_go_and_those_of_other_instances_stay(make, tmp_path):

@@ -147,8 +147,35 @@ def test_layer_is_removed_while_drawing(session, drawing, qtbot) -> None:
     )
 
 
+def test_file_that_is_gone(session, drawing, tmp_path) -> None:
+    """A commit would fail, and leave QGIS with a layer that crashes it when the project is written."""
+    drawing.start(session.classes.entry(1))
+    drawing.add(square(LEFT + 6, TOP - 30))
+    drawing.save()
+    drawing.add(square(LEFT + 26, TOP - 30))
+    file = Path(session.support.source().partition("|")[0])
+    file.rename(tmp_path / "away.gpkg")
+    assert QgsProject.instance().write()
+    assert file.name in drawing.said[-1] and session.support.isModified()
+    (tmp_path / "away.gpkg").rename(file)
+    assert QgsProject.instance().write()
+    assert len(stored(session)) == 2 and not session.support.isModified()
+
+
+def test_layer_of_a_server(plugin_module, qgis_new_project, monkeypatch, tmp_path) -> None:
+    """Its source and its name are no file names, and there may be no folder for documents."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    module = plugin_module("plugin.file_names")
+    source = "type=xyz&url=https://example.org/{z}/{x}/{y}.png&zmin=0&zmax=2"
+    layer, project = QgsRasterLayer(source, "Tiles / ü", "wms"), QgsProject.instance()
+    assert module.support_path(layer, project) == tmp_path / "Tiles _ ü_support.gpkg"
+    assert module.labels_path(layer, project) == tmp_path / "Tiles _ ü_labels.tif"
+    assert module.export_path(layer, project) == tmp_path / "Tiles _ ü.tif"
+
+
 def test_folders_that_cannot_be_written(plugin_module, session, monkeypatch, tmp_path) -> None:
-    module = plugin_module("plugin.support_files")
+    module = plugin_module("plugin.file_names")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     monkeypatch.setattr(module.os, "access", lambda folder, mode: Path(folder) == tmp_path / "data")

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from osgeo import gdal
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor, QImage
+from qgis.PyQt.QtWidgets import QProgressDialog, QPushButton, QWidget
 
 MERCATOR = QgsCoordinateReferenceSystem("EPSG:3857")
 WORLD = 20037508.342789244
@@ -87,6 +89,62 @@ def test_cancel_leaves_nothing(plugin_module, qtbot, tiles, tmp_path) -> None:
     qtbot.waitUntil(lambda: bool(ended), timeout=10_000)
     assert ended == [False] and task.error is None
     assert not path.exists() and not [name for name in os.listdir(tmp_path) if "part" in name]
+
+
+def test_tiles_that_do_not_come_are_transparent_and_so_never_labelled(
+    plugin_module, qtbot, tiles, tmp_path
+) -> None:
+    for path in (tmp_path / "tiles" / "2").rglob("*.png"):
+        path.unlink()
+    path = tmp_path / "holes.tif"
+    extent = QgsRectangle(-WORLD / 2, 0, 0, WORLD / 2)
+    _, ended = run(plugin_module, qtbot, tiles, extent, WORLD / 512, path)
+    qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
+    assert ended == [True]
+    data = gdal.Open(str(path))
+    assert data.GetRasterBand(4).GetColorInterpretation() == gdal.GCI_AlphaBand
+    assert data.GetRasterBand(4).ReadAsArray().max() == 0
+
+
+@pytest.fixture
+def exports(plugin_module, qtbot, qgis_canvas, tiles):
+    session = plugin_module("plugin.session").LabelingSession(QgsProject.instance())
+    session.set_raster(tiles)
+    window = QWidget()
+    qtbot.addWidget(window)
+    exports = plugin_module("plugin.raster_exports").RasterExports(qgis_canvas, session, window)
+    exports.session, exports.window = session, window
+    yield exports
+    exports.close()
+    session.close()
+
+
+def test_export_takes_the_place_of_the_layer(plugin_module, qtbot, exports, tiles, tmp_path) -> None:
+    extent = QgsRectangle(-WORLD / 2, 0, 0, WORLD / 2)
+    plan = plugin_module("plugin.raster_export").ExportPlan(
+        extent, MERCATOR, WORLD / 512, tmp_path / "part.tif"
+    )
+    exports.start(plan)
+    assert exports.window.findChild(QProgressDialog).isVisible()
+    qtbot.waitUntil(lambda: exports.session.raster is not tiles, timeout=30_000)
+    assert exports.session.raster.source() == str(tmp_path / "part.tif")
+    qtbot.waitUntil(lambda: exports.window.findChild(QProgressDialog) is None)
+
+
+def test_export_has_a_cancel_button_of_its_own(plugin_module, qtbot, exports, tiles, tmp_path) -> None:
+    whole = QgsRectangle(-WORLD, -WORLD, WORLD, WORLD)
+    plan = plugin_module("plugin.raster_export").ExportPlan(
+        whole, MERCATOR, WORLD / 6000, tmp_path / "large.tif"
+    )
+    refused = []
+    exports.refused.connect(refused.append)
+    exports.start(plan)
+    qtbot.wait(200)
+    dialog = exports.window.findChild(QProgressDialog)
+    qtbot.mouseClick(dialog.findChild(QPushButton), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: exports.window.findChild(QProgressDialog) is None, timeout=10_000)
+    assert exports.session.raster is tiles and refused == []
+    assert not (tmp_path / "large.tif").exists()
 
 
 @pytest.mark.parametrize(

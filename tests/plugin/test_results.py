@@ -160,6 +160,22 @@ def test_a_second_run_keeps_the_group_of_the_first(results, entries, labels, qgi
     assert len(project.mapLayers()) == 3
 
 
+@pytest.mark.parametrize(
+    "order", [("support", "raster"), ("raster", "support"), ("raster",), ("support",), ()]
+)
+def test_the_group_is_over_the_raster(results, entries, labels, confidence, qgis_new_project, order):
+    """Under the polygons where that is over the raster, too; the raster may have been added last."""
+    project, layers = QgsProject.instance(), {}
+    for name in reversed(order):
+        layers[name] = project.addMapLayer(QgsRasterLayer(str(confidence), name))
+    results.add_result_group(
+        project, "Run", labels, None, None, entries, layers.get("support"), layers.get("raster")
+    )
+    names = [node.name() for node in project.layerTreeRoot().children()]
+    wanted = {("support", "raster"): ["support", "Run", "raster"], ("support",): ["support", "Run"]}
+    assert names == wanted.get(order, ["Run", *order])
+
+
 def test_style_survives_saving_and_opening_the_project(
     results, entries, labels, polygons, qgis_new_project, tmp_path
 ):

@@ -128,6 +128,27 @@ def test_several_rasters_share_classes_and_polygons(session, raster, support, ma
     assert session.choice.bands == (3, 2, 1) and session.choice.stretch[0] == (1.0, 2.0, 3.0)
 
 
+def test_another_raster_that_goes(session, raster, support, make_geotiff, qtbot) -> None:
+    """Its polygons teach no longer, so previews have to be made anew."""
+    fill(session, raster, support)
+    other = QgsRasterLayer(str(make_geotiff("data/other.tif")), "other")
+    QgsProject.instance().addMapLayer(other)
+    session.set_raster(other)
+    with qtbot.waitSignal(session.changed):
+        QgsProject.instance().removeMapLayer(raster.id())
+    assert session.raster is other and session.other_rasters() == []
+
+
+def test_layers_of_servers_teach_nothing(session, raster, support, tmp_path) -> None:
+    """Polygons may be drawn on one before a part of it is exported; the backend cannot read it."""
+    (tmp_path / "0" / "0").mkdir(parents=True)
+    layer = QgsRasterLayer(f"type=xyz&url=file://{tmp_path}/{{z}}/{{x}}/{{y}}.png&zmax=0", "tiles", "wms")
+    QgsProject.instance().addMapLayer(layer)
+    session.set_raster(layer)
+    fill(session, raster, support)
+    assert session.raster is raster and session.other_rasters() == []
+
+
 def test_new_bands_need_a_new_stretch(session, raster) -> None:
     session.set_raster(raster)
     session.set_stretch(raster.id(), [[0.0], [1.0]])

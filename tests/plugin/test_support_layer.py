@@ -178,6 +178,14 @@ def test_a_layer_that_cannot_be_edited(support, layer, water):
         support.add_polygon(layer, box(), water)
 
 
+def test_a_file_that_cannot_be_written(support, layer, water, monkeypatch):
+    """On a read-only disk QGIS would notice that only when the edits are saved."""
+    monkeypatch.setattr(support.os, "access", lambda path, mode: False)
+    with pytest.raises(support.SupportLayerError, match="cannot be edited"):
+        support.add_polygon(layer, box(), water)
+    assert not layer.isEditable()
+
+
 def test_style(support, layer, table, water):
     support.add_polygon(layer, box(0, 0, 40, 40), water)
     support.add_polygon(layer, box(60, 0, 40, 40), table.entries()[1], use=support.VALIDATION)
@@ -370,7 +378,7 @@ class TestImport:
         source = polygons_of([(BOX, "a")])
         source.setCrs(QgsCoordinateReferenceSystem())
         count, notes = take(source)
-        assert count == 1 and "no coordinate system" in notes[0]
+        assert count == 1 and "no CRS" in notes[0]
 
     @pytest.mark.parametrize(
         ("source", "field", "message"),

@@ -36,10 +36,11 @@ def canvas(qgis_new_project, qtbot) -> QgsMapCanvas:
 
 
 def look(canvas: QgsMapCanvas, overlay) -> QImage:
-    """What the overlay paints over white."""
+    """What is seen of the overlay over white: QGIS shows nothing of an item outside of its bounds."""
     image = QImage(canvas.width(), canvas.height(), QImage.Format.Format_RGB32)
     image.fill(QColor("white"))
     painter = QPainter(image)
+    painter.setClipRect(overlay.sceneBoundingRect())
     painter.translate(overlay.pos())
     overlay.paint(painter)
     painter.end()

@@ -64,3 +64,25 @@ def test_every_exemption_from_bandit_names_what_it_exempts_from():
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if "# nosec" in line:
                 assert re.search(r"# nosec B\d{3}(, ?B\d{3})*( [#-] \S|$)", line), f"{path}:{number}"
+
+
+def test_nothing_of_the_backend_comes_into_qgis():
+    """QGIS's Python is left as it is: no paths are added, nothing is installed into it, nothing forks it."""
+    heavy = {"multiprocessing", "pip", "ensurepip", "site", "numpy", "torch", "rasterio", "scipy"}
+    for path in SOURCES:
+        if path.is_relative_to(ROOT / "backend"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            where = f"{path}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Import):
+                assert not {name.name.split(".")[0] for name in node.names} & heavy, where
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                assert (node.module or "").split(".")[0] not in heavy, where
+                assert "QThread" not in [name.name for name in node.names], f"{where}: ended threads crash"
+            elif isinstance(node, ast.Attribute):
+                assert ast.unparse(node) not in ("sys.path", "os.fork", "os.putenv", "os.chdir"), where
+                assert not (
+                    isinstance(node.ctx, ast.Store) and ast.unparse(node.value) in ("os.environ", "sys")
+                ), where
+            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+                assert ast.unparse(node.value) not in ("os.environ", "sys.modules"), where

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -508,6 +509,10 @@ def test_real_worker_is_cancelled_then_killed_and_labels_after_all(connect, modu
     with pytest.raises(modules.errors.WorkerError, match="memory ran out"):
         pending.wait(10)
     assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert not list(Path(long.output).parent.glob("*.part*")) and not list(
+        Path(long.output).parent.glob(".*.part*")
+    )
+    assert not list(Path(tempfile.gettempdir()).glob(f"protolabel-worker-{family[0].pid}-*"))
 
     message = job()
     assert client.request(message).wait(120)["output"] == message.output

@@ -88,7 +88,7 @@ def desk(plugin_module, qtbot, qgis_app):
 
 def test_an_empty_table_says_how_to_begin(desk):
     hint = desk.panel.findChild(QLabel, "classesEmpty")
-    assert hint.isVisible() and hint.text() == "Add a class to begin"
+    assert hint.isVisible() and hint.text() == "Add a class to begin."
     assert desk.panel.current() is None
     assert not desk.button("Remove").isEnabled() and not desk.button("Undo").isEnabled()
     desk.press("Add")
@@ -131,6 +131,15 @@ def test_renaming_in_place(desk):
     desk.key(Qt.Key.Key_F2)
     desk.type_name("lake")
     assert desk.names() == ["water", "lake"] and desk.message == ""
+
+
+def test_counts_that_come_while_a_name_is_typed(desk):
+    desk.press("Add")
+    desk.panel.set_counts({})  # as they do after every change of the table
+    QTest.keyClicks(desk.editor(), "for")
+    desk.panel.set_counts({})
+    QTest.keyClicks(desk.editor(), "est")
+    assert desk.editor().text() == "forest"
 
 
 def test_keys_in_the_editor_edit_the_name(desk):
@@ -213,8 +222,8 @@ def test_counts(desk, plugin_module):
     rows = [[desk.cell(row, column) for column in (POLYGONS, PIXELS)] for row in range(3)]
     assert rows == [["5", "1.2 M"], ["3", ""], ["0", ""]]
     tooltip = desk.cell(0, NAME, Qt.ItemDataRole.ToolTipRole)
-    assert "class id 1" in tooltip and "5 polygons, 1,234,567 pixels" in tooltip
-    assert "Validation: 2 polygons" in tooltip
+    assert "class id 1" in tooltip and "polygons: 5, about 1,234,567 pixels" in tooltip
+    assert "Validation polygons: 2" in tooltip
     assert desk.view.currentIndex().row() == 0
 
 
