@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -37,19 +38,26 @@ def pictures(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def qgis(tmp_path: Path, pictures: Path, backend_python: str) -> Callable[..., dict[str, Any]]:
-    """Runs a scenario of this folder in QGIS: ``qgis("scenario.py", {"VARIABLE": "value"})``; returns its report."""
+    """Runs a scenario of this folder in QGIS: ``qgis("scenario.py", {"VARIABLE": "value"})``; returns its report.
+
+    Runs at the same time need names.
+    """
     for program in ("qgis", "xvfb-run"):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}")
 
-    def run(scenario: str, variables: dict[str, str], seconds: float = 300.0) -> dict[str, Any]:
+    def run(
+        scenario: str, variables: dict[str, str], seconds: float = 300.0, name: str = ""
+    ) -> dict[str, Any]:
         plugins = tmp_path / "plugins"
         for folder in (plugins, tmp_path / "work", tmp_path / "tmp"):
             folder.mkdir(exist_ok=True)
-        link = plugins / PLUGIN
-        if not link.exists():
-            link.symlink_to(ROOT, target_is_directory=True)
-        profile = tmp_path / "profiles" / "profiles" / "default" / "QGIS"
+        with contextlib.suppress(FileExistsError):
+            (plugins / PLUGIN).symlink_to(ROOT, target_is_directory=True)
+        report_folder = pictures / name
+        report_folder.mkdir(exist_ok=True)
+        profiles = tmp_path / f"profiles{name}"
+        profile = profiles / "profiles" / "default" / "QGIS"
         profile.mkdir(parents=True, exist_ok=True)
         (profile / "QGIS3.ini").write_text(
             f"[PythonPlugins]\n{PLUGIN}=true\n[Qgis]\nshowTips=false\ncheckVersion=false\n"
@@ -62,7 +70,7 @@ def qgis(tmp_path: Path, pictures: Path, backend_python: str) -> Callable[..., d
             "QGIS_PLUGINPATH": str(plugins),
             "PROTOLABEL_PYTHON": backend_python,
             "PROTOLABEL_DATA": str(tmp_path / "data"),
-            "PROTOLABEL_REPORT": str(pictures),
+            "PROTOLABEL_REPORT": str(report_folder),
             "PROTOLABEL_PLUGIN": PLUGIN,
             "PROTOLABEL_WORK": str(tmp_path / "work"),
             "TMPDIR": str(tmp_path / "tmp"),
@@ -71,7 +79,7 @@ def qgis(tmp_path: Path, pictures: Path, backend_python: str) -> Callable[..., d
         }
         command = [
             "xvfb-run", "-a", "-s", "-screen 0 1500x950x24", "qgis", "--nologo", "--noversioncheck",
-            "--profiles-path", str(tmp_path / "profiles"), "--code", str(HERE / scenario),
+            "--profiles-path", str(profiles), "--code", str(HERE / scenario),
         ]  # fmt: skip
         done = subprocess.run(
             command,
@@ -82,7 +90,7 @@ def qgis(tmp_path: Path, pictures: Path, backend_python: str) -> Callable[..., d
             timeout=seconds,
             check=False,
         )
-        report = pictures / "report.json"
+        report = report_folder / "report.json"
         assert report.exists(), (
             f"QGIS ended with {done.returncode} before the scenario did:\n{done.stderr[-4000:]}"
         )
