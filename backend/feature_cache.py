@@ -1,4 +1,4 @@
-"""Features of tiles that are kept between requests: in memory, and beyond that in files of a private folder."""
+"""Features of patches, kept between requests: in memory, and beyond that in files of a private folder."""
 
 from __future__ import annotations
 
@@ -17,40 +17,39 @@ import psutil
 import torch
 from torch import Tensor
 
-from .rasters.grid import FeatureGrid, Tile
+from .rasters.grid import Tile
 
 _MEMORY, _DISK = 1200 << 20, 8 << 30  # bytes at most
 _SPARE = 1 << 30  # bytes of memory that are left to others
 
 
 @dataclass(frozen=True)
-class TileFeatures:
-    """Features of a tile's core, one a row.
+class PatchFeatures:
+    """Features of a patch of cells, one a row.
 
     They are kept in half precision, which halves what matching has to read and changes a cosine by some 1e-5; as
     unit vectors, since half precision ends at 65504.
 
     Attributes:
-        core: The cells.
+        patch: The cells.
         rows: Unit vectors in half precision, shape (cells, channels); empty where the raster has no valid pixel.
         norms: Their lengths, shape (cells,).
     """
 
-    core: Tile
+    patch: Tile
     rows: Tensor
     norms: Tensor
 
     @classmethod
-    def of(cls, grid: FeatureGrid, tile: Tile, features: Tensor | None) -> TileFeatures:
-        """Take the core out of what the encoder made of a tile, shape (channels, tile rows, tile columns)."""
-        core = grid.core(tile)
+    def of(cls, patch: Tile, window: Tile, features: Tensor | None) -> PatchFeatures:
+        """Take a patch out of what the encoder made of a window, shape (channels, window rows, window columns)."""
         if features is None:
-            return cls(core, torch.empty(0, 0, dtype=torch.half), torch.empty(0))
-        down = slice(core.y0 - tile.y0, core.y1 - tile.y0)
-        across = slice(core.x0 - tile.x0, core.x1 - tile.x0)
+            return cls(patch, torch.empty(0, 0, dtype=torch.half), torch.empty(0))
+        down = slice(patch.y0 - window.y0, patch.y1 - window.y0)
+        across = slice(patch.x0 - window.x0, patch.x1 - window.x0)
         rows = features[:, down, across].permute(1, 2, 0).reshape(-1, features.shape[0]).float()
         norms = rows.norm(dim=1)
-        return cls(core, (rows / norms.clamp_min(1e-12)[:, None]).half().cpu(), norms.cpu())
+        return cls(patch, (rows / norms.clamp_min(1e-12)[:, None]).half().cpu(), norms.cpu())
 
     @property
     def empty(self) -> bool:
@@ -76,19 +75,18 @@ class FeatureCache:
         self._memory = min(_MEMORY, psutil.virtual_memory().total // 8) if memory is None else memory
         self._folder = Path(tempfile.mkdtemp(prefix="protolabel-features-"))
         self._disk = min(_DISK, shutil.disk_usage(self._folder).free // 4) if disk is None else disk
-        self._held: OrderedDict[Hashable, TileFeatures] = OrderedDict()
+        self._held: OrderedDict[Hashable, PatchFeatures] = OrderedDict()
         self._files: OrderedDict[Hashable, tuple[Path, Tile, int]] = OrderedDict()
-        self._names = 0
+        self._names = self._in_memory = self._on_disk = 0
         self._lock = threading.Lock()
 
-    def put(self, key: Hashable, features: TileFeatures) -> None:
+    def put(self, key: Hashable, features: PatchFeatures) -> None:
         """Keep features; those that were used longest ago go to the disk, and from there for good."""
         with self._lock:
-            self._held[key] = features
-            self._held.move_to_end(key)
+            self._hold(key, features)
             self._make_room()
 
-    def get(self, key: Hashable) -> TileFeatures | None:
+    def get(self, key: Hashable) -> PatchFeatures | None:
         """The features of a key, or None."""
         with self._lock:
             if key in self._held:
@@ -99,7 +97,7 @@ class FeatureCache:
             features = self._load(key)
             if features is not None:
                 self._files.move_to_end(key)
-                self._held[key] = features
+                self._hold(key, features)
                 self._make_room()
             return features
 
@@ -114,7 +112,7 @@ class FeatureCache:
         """Forget all keys of which something is true."""
         with self._lock:
             for key in [key for key in self._held if gone(key)]:
-                del self._held[key]
+                self._in_memory -= self._held.pop(key).size
             for key in [key for key in self._files if gone(key)]:
                 self._forget_file(key)
 
@@ -123,22 +121,28 @@ class FeatureCache:
         with self._lock:
             self._held.clear()
             self._files.clear()
-            self._disk = 0
+            self._disk = self._in_memory = self._on_disk = 0
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _hold(self, key: Hashable, features: PatchFeatures) -> None:
+        known = self._held.pop(key, None)
+        self._in_memory += features.size - (known.size if known else 0)
+        self._held[key] = features
+
     def _make_room(self) -> None:
-        used = sum(features.size for features in self._held.values())
+        if self._in_memory <= self._memory // 4:
+            return
         # Whatever else runs on the machine comes first, as long as something is left to work with.
         short = max(_SPARE - psutil.virtual_memory().available, 0)
         limit = max(self._memory - short, self._memory // 4)
-        while used > limit and len(self._held) > 1:
+        while self._in_memory > limit and len(self._held) > 1:
             key, features = self._held.popitem(last=False)
-            used -= features.size
+            self._in_memory -= features.size
             if key not in self._files:
                 self._save(key, features)
 
-    def _save(self, key: Hashable, features: TileFeatures) -> None:
-        while self._files and self._on_disk() + features.size > self._disk:
+    def _save(self, key: Hashable, features: PatchFeatures) -> None:
+        while self._files and self._on_disk + features.size > self._disk:
             # What is in memory as well is not lost with its file.
             twice = (other for other in self._files if other in self._held)
             self._forget_file(next(twice, next(iter(self._files))))
@@ -153,11 +157,12 @@ class FeatureCache:
         except OSError:  # the disk is full: do without
             path.unlink(missing_ok=True)
             return
-        self._files[key] = path, features.core, features.size
+        self._files[key] = path, features.patch, features.size
+        self._on_disk += features.size
 
-    def _load(self, key: Hashable) -> TileFeatures | None:
-        path, core, size = self._files[key]
-        cells = (core.y1 - core.y0) * (core.x1 - core.x0) if size else 0
+    def _load(self, key: Hashable) -> PatchFeatures | None:
+        path, patch, size = self._files[key]
+        cells = (patch.y1 - patch.y0) * (patch.x1 - patch.x0) if size else 0
         try:
             data = np.fromfile(path, np.uint8)
         except OSError:
@@ -166,8 +171,8 @@ class FeatureCache:
             self._forget_file(key)
             return None
         rows, norms = data[: size - 4 * cells], data[size - 4 * cells :]
-        return TileFeatures(
-            core,
+        return PatchFeatures(
+            patch,
             torch.from_numpy(
                 rows.view(np.float16).reshape(cells, -1) if size else np.empty((0, 0), np.float16)
             ),
@@ -175,9 +180,7 @@ class FeatureCache:
         )
 
     def _forget_file(self, key: Hashable) -> None:
-        path, _, _ = self._files.pop(key)
+        path, _, size = self._files.pop(key)
+        self._on_disk -= size
         with suppress(OSError):
             os.unlink(path)
-
-    def _on_disk(self) -> int:
-        return sum(size for _, _, size in self._files.values())

@@ -202,7 +202,8 @@ class LivePreview(QObject):
             self._show(news.value, crs, colors)
             done, total = news.value.get("tiles", 0), news.value.get("tiles_total", 0)
             if news.value.get("stage") == "coarse":
-                self.statusChanged.emit(tr("Rough preview, {0} of {1} tiles").format(done, total))
+                percent = 100 * done // max(total, 1)
+                self.statusChanged.emit(tr("Rough preview, {0} % of the view seen closely").format(percent))
             else:
                 self.statusChanged.emit(tr("Preview, following the edges…"))
 

@@ -1,20 +1,21 @@
 """ResNet-50 and VGG-16 without their classifiers, dilated so that every level comes out at 1/8.
 
-Both keep torchvision's parameter names, so that its checkpoints load unchanged.
+Both keep torchvision's parameter names, so that its checkpoints load unchanged. Torchvision itself is imported
+with the first backbone: that takes a second, in which a preview shows what needs none.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-import torchvision
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
-from torchvision.models.vgg import cfgs, make_layers
 
 from .layout import EncoderLayout, StrideOn
+
+if TYPE_CHECKING:
+    from torchvision.models.resnet import Bottleneck
 
 STRIDE = 8
 
@@ -58,8 +59,10 @@ class ResNet50(nn.Module):
     first_center = 3.0
 
     def __init__(self, layers: tuple[int, ...], stride_on: StrideOn = "conv2", bn_eps: float = 1e-5) -> None:
+        from torchvision.models import resnet50
+
         super().__init__()
-        network = torchvision.models.resnet50(
+        network = resnet50(
             weights=None,
             replace_stride_with_dilation=[False, True, True],
             norm_layer=partial(nn.BatchNorm2d, eps=bn_eps),
@@ -118,6 +121,8 @@ class VGG16(nn.Module):
     first_center = 4.0
 
     def __init__(self, layers: tuple[int, ...]) -> None:
+        from torchvision.models.vgg import cfgs, make_layers
+
         super().__init__()
         self.layers = layers
         features = make_layers(cfgs["D"])  # VGG-16 without its classifier, which fills 400 MB

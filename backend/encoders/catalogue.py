@@ -8,7 +8,6 @@ import pickle  # nosec B403 - for its exception
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torchvision
 from torch import Tensor
 
 from ..errors import ModelError
@@ -73,6 +72,8 @@ def model_files() -> Iterator[Path]:
 
 def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
     """Torchvision's ImageNet weights, downloaded on first use into torch's own cache."""
+    import torchvision
+
     architecture: Architecture = "vgg16" if TORCHVISION[name] == "vgg16" else "resnet50"
     layout = with_layers(EncoderLayout(architecture=architecture), layers)
     if architecture == "vgg16":

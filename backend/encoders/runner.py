@@ -6,6 +6,7 @@ import copy
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 
 import torch
@@ -14,15 +15,20 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import DeviceError, ProtolabelError
 from .encoder import Encoder
+from .fused import fuse
 
 _SMALLEST_SPLIT = 24  # cells; below this a tile is nearly all margin
 _SPLIT_MARGIN = 8  # cells on both sides of a cut
+_TRIAL = 256  # pixels per side of the image that two precisions are timed with
+_WORTH = 0.75  # of the time, from which on a lower precision is worth it
 # Of torch's allocators on Linux and Windows, CUDA, cuDNN and cuBLAS, and the C++ library.
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", "bad_alloc")
 
 
 class EncoderRunner:
     """An encoder on its device, with batch normalisation folded into the convolutions.
+
+    A rough one may compute in bfloat16, where the CPU is much faster so; what comes out then depends on the machine.
 
     On the CPU several tiles run side by side with one thread each, which uses the cores better than one tile
     with several threads.
@@ -33,7 +39,11 @@ class EncoderRunner:
     """
 
     def __init__(
-        self, encoder: Encoder, device: torch.device, on_split: Callable[[int], None] | None = None
+        self,
+        encoder: Encoder,
+        device: torch.device,
+        on_split: Callable[[int], None] | None = None,
+        rough: bool = False,
     ) -> None:
         """Prepare an encoder.
 
@@ -41,11 +51,16 @@ class EncoderRunner:
             encoder: It is copied.
             device: See :func:`choose_device`.
             on_split: Called with the new side in cells when tiles are halved for want of memory.
+            rough: Whether features may be a little off: cosines by some 1e-4.
         """
         self.device = device
         self.stride, self.first_center, self.channels = encoder.stride, encoder.first_center, encoder.channels
         self.workers = 1 if device.type == "cuda" else cpu_count()
         self._encoder = fold_batch_norms(encoder).to(device).to(memory_format=torch.channels_last)
+        if device.type == "cpu":
+            self._encoder = fuse(self._encoder)
+            if rough:
+                self._encoder = faster(self._encoder)
         self._on_split = on_split
         self._limit: int | None = None
         self._lock = threading.Lock()  # several threads may run out of memory at the same time
@@ -127,6 +142,44 @@ def fold_batch_norms(encoder: nn.Module) -> nn.Module:
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 module[0], module[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return folded
+
+
+class HalfPrecision(nn.Module):
+    """A backbone in bfloat16 between a preprocessing and projections in full precision."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone).to(torch.bfloat16)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Compute the levels."""
+        return [level.float() for level in self.backbone(x.to(torch.bfloat16))]
+
+
+def faster(encoder: nn.Module) -> nn.Module:
+    """The encoder, or a copy in bfloat16 where that takes much less time on this CPU.
+
+    Times tell; that a CPU knows the instructions does not say how fast it is with them.
+    """
+    half = copy.copy(encoder)
+    half._modules = dict(encoder._modules)
+    half.backbone = HalfPrecision(encoder.get_submodule("backbone"))
+    try:
+        return half if _seconds(half) < _WORTH * _seconds(encoder) else encoder
+    except RuntimeError:  # not on this machine
+        return encoder
+
+
+@torch.inference_mode()
+def _seconds(encoder: nn.Module) -> float:
+    """For a small image, at best."""
+    image = torch.full((1, 3, _TRIAL, _TRIAL), 100.0).contiguous(memory_format=torch.channels_last)
+    seconds = []
+    for _ in range(3):  # the first one also prepares
+        started = time.perf_counter()
+        encoder(image)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
 def choose_device(name: str) -> torch.device:

@@ -12,33 +12,34 @@ import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..feature_cache import TileFeatures
+from ..feature_cache import PatchFeatures
 from ..heads.prototype import PrototypeHead
 from ..heads.spectral import SpectralModel
 from ..progress import CancelToken
-from ..rasters.grid import FeatureGrid
+from ..rasters.grid import FeatureGrid, Tile
 from ..refine.blocks import Block, BlockLabels, ScoreWeights, label_block
 from ..refine.densecrf import CrfParameters
 from ..streaming import grow, split
+from .patches import patches_over
 from .tiles import RasterTiles
 from .view import View
 
 T = TypeVar("T")
 _STRIP = 96  # rows of samples; what a strip takes fits into a core's cache
-_ROWS = 8  # rows of cells that are matched at once, as well
+_PATCHES = 8  # that are matched at once, as well
 _BLOCK = 512  # samples; of a refinement that several processes share
 _PATIENCE = 0.05  # seconds between looks at the cancel token
 
 
 @dataclass(frozen=True)
 class ScoreField:
-    """Blended scores of the cells under a view.
+    """Scores of the cells under a view.
 
     Attributes:
         grid: The grid.
         rows, cols: The cells [start, stop) of each axis.
-        scores: Shape (C, rows, columns); 0 where no tile was.
-        known: Whether any tile was, shape (rows, columns).
+        scores: Shape (C, rows, columns); 0 where nothing is encoded.
+        known: Whether it is, shape (rows, columns).
     """
 
     grid: FeatureGrid
@@ -78,38 +79,33 @@ class Painter:
         Args:
             head: Scores features.
             tiles: The raster's features.
-            most: Tiles that are read from the disk again; further ones only count when they are in memory.
+            most: Patches that are read from the disk again; further ones only count when they are in memory.
         """
         grid, window = tiles.grid, self.view.pixels(self.view.outer)
         rows, cols = grid.cells_around(window)
-        wanted = set(self.view.tiles(grid)[:most])
+        wanted = set(self.view.patches(grid)[:most])
         over = [
-            tile
-            for tile in grid.tiles_over(rows, cols)
-            if tiles.at_hand(tile) or (tile in wanted and tile in tiles)
+            patch
+            for patch in patches_over(grid, rows, cols)
+            if tiles.at_hand(patch) or (patch in wanted and patch in tiles)
         ]
-
-        def score(position: int) -> tuple[TileFeatures, NDArray[np.float32]] | None:
-            features = tiles.get(over[position])
-            if features is None or features.empty:
-                return None
-            return features, score_rows(head, features)
-
         total = np.zeros((self.classes, rows[1] - rows[0], cols[1] - cols[0]), np.float32)
-        weight = np.zeros(total.shape[1:], np.float32)
-        for position, scored in enumerate(self._shared(score, range(len(over)))):
-            if scored is None:
-                continue
-            core = scored[0].core
-            y0, y1 = max(core.y0, rows[0]), min(core.y1, rows[1])
-            x0, x1 = max(core.x0, cols[0]), min(core.x1, cols[1])
-            own = slice(y0 - core.y0, y1 - core.y0), slice(x0 - core.x0, x1 - core.x0)
-            here = slice(y0 - rows[0], y1 - rows[0]), slice(x0 - cols[0], x1 - cols[0])
-            blend = tiles.blend(over[position])[own]
-            total[:, here[0], here[1]] += scored[1][:, own[0], own[1]] * blend
-            weight[here] += blend
-        np.divide(total, weight, out=total, where=weight > 0)
-        return ScoreField(grid, rows, cols, total, weight > 0)
+        known = np.zeros(total.shape[1:], bool)
+
+        def score(patches: Sequence[Tile]) -> None:
+            found = [tiles.get(patch) for patch in patches]
+            features = [each for each in found if each is not None and not each.empty]
+            for each, scores in zip(features, score_patches(head, features), strict=True):
+                patch = each.patch
+                y0, y1 = max(patch.y0, rows[0]), min(patch.y1, rows[1])
+                x0, x1 = max(patch.x0, cols[0]), min(patch.x1, cols[1])
+                here = slice(y0 - rows[0], y1 - rows[0]), slice(x0 - cols[0], x1 - cols[0])
+                own = slice(y0 - patch.y0, y1 - patch.y0), slice(x0 - patch.x0, x1 - patch.x0)
+                total[:, here[0], here[1]] = scores[:, own[0], own[1]]
+                known[here] = True
+
+        self._shared(score, [over[start : start + _PATCHES] for start in range(0, len(over), _PATCHES)])
+        return ScoreField(grid, rows, cols, total, known)
 
     def paint(self, field: ScoreField | None, spectral: SpectralModel | None) -> BlockLabels:
         """Label the inner samples without a refinement; of no field, by the spectral model alone."""
@@ -203,13 +199,13 @@ class Painter:
         return [future.result() for future in futures]
 
 
-def score_rows(head: PrototypeHead, features: TileFeatures) -> NDArray[np.float32]:
-    """Scores of a tile's core, shape (C, rows, columns)."""
-    core = features.core
-    width = core.x1 - core.x0
-    parts = [
-        # A few rows of cells at a time: they stay in the core's cache between the two steps.
-        head.scores(rows.float().reshape(-1, width, rows.shape[1]).permute(2, 0, 1)).numpy()
-        for rows in torch.split(features.rows, _ROWS * width)
-    ]
-    return np.concatenate(parts, axis=1)
+def score_patches(head: PrototypeHead, features: Sequence[PatchFeatures]) -> list[NDArray[np.float32]]:
+    """Scores of patches, each of shape (C, rows, columns)."""
+    if not features:
+        return []
+    # Several at a time: no more than stay in the core's cache between the two steps.
+    rows = torch.cat([each.rows for each in features]).float()
+    scores = head.scores(rows.T[:, None])[:, 0]
+    shapes = [(each.patch.y1 - each.patch.y0, each.patch.x1 - each.patch.x0) for each in features]
+    parts = torch.split(scores, [height * width for height, width in shapes], dim=1)
+    return [part.reshape(-1, *shape).numpy() for part, shape in zip(parts, shapes, strict=True)]

@@ -109,15 +109,15 @@ class Opened:
         return tuple(tiles)
 
     def missing(self, tiles: tuple[RasterTiles, ...]) -> tuple[list[Need], list[Need]]:
-        """The tiles that the polygons still need: first one polygon of each class, for a first head; then the rest."""
+        """The patches that the polygons still need: of one polygon of each class, for a first head; then the rest."""
         known: set[int] = set()
         needs: list[tuple[int, list[Need]]] = []
         for fitting, own in zip(self.fittings, tiles, strict=True):
             for index, part in enumerate(fitting.pooled(own)):
                 label = fitting.support.labels[index]
                 if part is None:
-                    around = own.polygon_tiles(fitting.support, index)
-                    needs.append((label, [(own, tile) for tile in around if tile not in own]))
+                    around = own.polygon_patches(fitting.support, index)
+                    needs.append((label, [(own, patch) for patch in around if patch not in own]))
                 elif part.area > 0:
                     known.add(label)
         first: list[Need] = []
@@ -128,7 +128,7 @@ class Opened:
         return first, rest
 
     def features(self, tiles: tuple[RasterTiles, ...]) -> SupportFeatures | None:
-        """What a head is fitted on: the polygons whose tiles are encoded, or None while a class has none of them.
+        """What a head is fitted on: the polygons whose patches are encoded, or None while a class has none of them.
 
         Raises:
             SupportError: When all are encoded and a class is left with no polygon.

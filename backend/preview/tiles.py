@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..encoders.runner import EncoderRunner, cpu_count
-from ..feature_cache import FeatureCache, TileFeatures
+from ..feature_cache import FeatureCache, PatchFeatures
 from ..progress import CancelToken
 from ..rasters.grid import FeatureGrid, Tile
 from ..rasters.imagery import read_tile
 from ..rasters.source import RasterSource
 from ..rasters.support import SupportSet
 from ..support_features import pooling_weights
+from .patches import SIDE, patches_in, patches_over, plan
 
+_CHUNK = 8 * SIDE  # cells; large polygons are pooled in squares of this side
 _PATIENCE = 0.05  # seconds between looks at the cancel token
 
 
@@ -37,7 +38,7 @@ class Pooled:
 
 
 class RasterTiles:
-    """The tiles of a raster's whole grid, so that a preview shows what a run over all of it writes.
+    """Patches of a raster's whole grid, so that a preview shows what a run over all of it writes.
 
     Attributes:
         grid: The grid.
@@ -54,10 +55,9 @@ class RasterTiles:
     ) -> None:
         self._source, self.runner, self.grid = source, runner, grid
         self._cache, self._threads = cache, threads
-        self._under_way: dict[Tile, Future[TileFeatures]] = {}
+        self._under_way: dict[Tile, Future[None]] = {}
         self._pooled: dict[bytes, Pooled] = {}
         self._closed = False
-        self.blend = lru_cache(512)(self._blend)
 
     def close(self) -> None:
         """Forget all features; what is still encoded is not kept."""
@@ -66,47 +66,45 @@ class RasterTiles:
             future.cancel()
         self._cache.discard(lambda key: isinstance(key, tuple) and key[0] is self)
 
-    def get(self, tile: Tile) -> TileFeatures | None:
-        """The features of a tile, or None when it was not encoded yet."""
-        return self._cache.get((self, tile))
+    def get(self, patch: Tile) -> PatchFeatures | None:
+        """The features of a patch, or None when it was not encoded yet."""
+        return self._cache.get((self, patch))
 
-    def __contains__(self, tile: Tile) -> bool:
-        return (self, tile) in self._cache
+    def __contains__(self, patch: Tile) -> bool:
+        return (self, patch) in self._cache
 
-    def at_hand(self, tile: Tile) -> bool:
-        """Whether a tile's features are in memory."""
-        return self._cache.in_memory((self, tile))
+    def at_hand(self, patch: Tile) -> bool:
+        """Whether a patch's features are in memory."""
+        return self._cache.in_memory((self, patch))
 
-    def encode(self, tiles: Iterable[Tile], cancel: CancelToken) -> Iterator[Tile]:
-        """Encode tiles in their order; yields each when it is done.
+    def encode(self, groups: Iterable[Sequence[Tile]], cancel: CancelToken) -> Iterator[None]:
+        """Encode groups of patches in their order; yields whenever some are done.
 
-        A cancel takes effect at once: tiles under way are left to end on their own, since they will be wanted.
+        A cancel takes effect at once: windows under way are left to end on their own, since they will be wanted.
         """
-        queue = [tile for tile in dict.fromkeys(tiles) if tile not in self]
+        pending, queue = self._windows(groups)
         threads = max(1, cpu_count() // max(1, min(self.runner.workers, len(queue))))
-        pending: dict[Future[TileFeatures], Tile] = {}
         try:
             while queue or pending:
                 cancel.check()
                 while queue and len(pending) < self.runner.workers:
-                    tile = queue.pop(0)
-                    pending[self._start(tile, threads)] = tile
-                done, _ = wait(pending, _PATIENCE, FIRST_COMPLETED)
+                    pending.add(self._start(queue.pop(0), threads))
+                done, pending = wait(pending, _PATIENCE, FIRST_COMPLETED)
                 for future in done:
-                    tile = pending.pop(future)
                     future.result()
-                    yield tile
+                if done:
+                    yield
         finally:
             for future in pending:
                 future.cancel()
 
-    def polygon_tiles(self, support: SupportSet, index: int) -> list[Tile]:
-        """The tiles that pooling a polygon needs."""
+    def polygon_patches(self, support: SupportSet, index: int) -> list[Tile]:
+        """The patches that pooling a polygon needs."""
         box = support.bounds(index, self._source.window)
-        return [] if box is None else self.grid.tiles_over(*self.grid.cells_around(box))
+        return [] if box is None else patches_over(self.grid, *self.grid.cells_around(box))
 
     def pool(self, support: SupportSet, index: int, key: bytes) -> Pooled | None:
-        """Pool a polygon's features, or take what was pooled before; None while tiles are missing.
+        """Pool a polygon's features, or take what was pooled before; None while patches are missing.
 
         Args:
             support: The polygons.
@@ -126,47 +124,81 @@ class RasterTiles:
         self._pooled = {key: pooled for key, pooled in self._pooled.items() if key in wanted}
 
     def _pool(self, support: SupportSet, index: int) -> Pooled | None:
-        tiles = self.polygon_tiles(support, index)
-        if not all(tile in self for tile in tiles):
+        if not all(patch in self for patch in self.polygon_patches(support, index)):
             return None
         total, area = np.zeros(self.runner.channels), 0.0
-        for tile in tiles:
-            box = support.bounds(index, self.grid.pixels(tile))
-            features = self.get(tile)
-            if features is None:
-                return None  # its file is gone
-            if box is None or features.empty:
+        whole = support.bounds(index, self._source.window)
+        rows, cols = self.grid.cells_around(whole) if whole else ((0, 0), (0, 0))
+        chunks = [
+            Tile(0, 0, y, min(y + _CHUNK, rows[1]), x, min(x + _CHUNK, cols[1]))
+            for y in range(rows[0] // SIDE * SIDE, rows[1], _CHUNK)
+            for x in range(cols[0] // SIDE * SIDE, cols[1], _CHUNK)
+        ]
+        for chunk in chunks:
+            weights = self._weights(support, index, chunk)
+            if weights is None:
                 continue
-            _, valid = self._source.read(box)
-            weights = pooling_weights(self.grid, tile, box, support.mask(index, box) & valid)
-            core = features.core
-            down = slice(core.y0 - tile.y0, core.y1 - tile.y0)
-            across = slice(core.x0 - tile.x0, core.x1 - tile.x0)
-            share = (weights[down, across] * self.blend(tile)).ravel()
-            cells = np.flatnonzero(share)
-            if len(cells):
-                at = torch.from_numpy(cells)
-                weight = torch.from_numpy(share[cells]) * features.norms[at]
-                total += (weight @ features.rows[at].float()).numpy()
-                area += float(share.sum())
+            for patch in patches_over(self.grid, (chunk.y0, chunk.y1), (chunk.x0, chunk.x1)):
+                features = self.get(patch)
+                if features is None:
+                    return None  # its file is gone
+                share = np.zeros((patch.y1 - patch.y0, patch.x1 - patch.x0), np.float32)
+                own = weights[
+                    patch.y0 - chunk.y0 : patch.y1 - chunk.y0, patch.x0 - chunk.x0 : patch.x1 - chunk.x0
+                ]
+                share[: own.shape[0], : own.shape[1]] = own
+                cells = np.flatnonzero(share)
+                if len(cells) and not features.empty:
+                    at = torch.from_numpy(cells)
+                    weight = torch.from_numpy(share.ravel()[cells]) * features.norms[at]
+                    total += (weight @ features.rows[at].float()).numpy()
+                    area += float(share.sum())
         return Pooled(total, area)
 
-    def _blend(self, tile: Tile) -> NDArray[np.float32]:
-        """The blending weights of a tile's core."""
-        core = self.grid.core(tile)
-        weights = self.grid.weights(tile)
-        return weights[core.y0 - tile.y0 : core.y1 - tile.y0, core.x0 - tile.x0 : core.x1 - tile.x0]
+    def _weights(self, support: SupportSet, index: int, chunk: Tile) -> NDArray[np.float32] | None:
+        """What each cell of a chunk counts for a polygon's features; None when it has no part there."""
+        # Pixels beyond its edge count for a chunk's outermost cells, too.
+        around = self._grown(chunk, 2)
+        box = support.bounds(index, self.grid.pixels(around))
+        if box is None:
+            return None
+        _, valid = self._source.read(box)
+        weights = pooling_weights(self.grid, around, box, support.mask(index, box) & valid)
+        top, left = chunk.y0 - around.y0, chunk.x0 - around.x0
+        return weights[top : top + chunk.y1 - chunk.y0, left : left + chunk.x1 - chunk.x0]
 
-    def _start(self, tile: Tile, threads: int) -> Future[TileFeatures]:
-        self._under_way = {t: f for t, f in self._under_way.items() if not f.done()}
-        if tile not in self._under_way:
-            self._under_way[tile] = self._threads.submit(self._encode, tile, threads)
-        return self._under_way[tile]
+    def _grown(self, part: Tile, cells: int) -> Tile:
+        y0, x0 = max(part.y0 - cells, 0), max(part.x0 - cells, 0)
+        y1, x1 = min(part.y1 + cells, self.grid.rows), min(part.x1 + cells, self.grid.cols)
+        return Tile(part.row, part.col, y0, y1, x0, x1)
 
-    def _encode(self, tile: Tile, threads: int) -> TileFeatures:
-        image = read_tile(self._source, self.grid, tile).image
+    def _windows(self, groups: Iterable[Sequence[Tile]]) -> tuple[set[Future[None]], list[Tile]]:
+        """What is under way of some patches, and the windows that the others need."""
+        self._under_way = {patch: future for patch, future in self._under_way.items() if not future.done()}
+        pending: set[Future[None]] = set()
+        windows: list[Tile] = []
+        seen: set[Tile] = set()
+        for group in groups:
+            missing = []
+            for patch in group:
+                if patch in self._under_way:
+                    pending.add(self._under_way[patch])
+                elif patch not in self and patch not in seen:
+                    missing.append(patch)
+            for window in plan(self.grid, missing):
+                windows.append(window)
+                seen.update(patches_in(self.grid, window))
+        return pending, windows
+
+    def _start(self, window: Tile, threads: int) -> Future[None]:
+        future = self._threads.submit(self._encode, window, threads)
+        self._under_way.update(dict.fromkeys(patches_in(self.grid, window), future))
+        return future
+
+    def _encode(self, window: Tile, threads: int) -> None:
+        image = read_tile(self._source, self.grid, window).image
         encoded = None if image is None else self.runner.encode(image, threads)
-        features = TileFeatures.of(self.grid, tile, encoded)
-        if not self._closed:
-            self._cache.put((self, tile), features)
-        return features
+        for patch in patches_in(self.grid, window):
+            features = PatchFeatures.of(patch, window, encoded)
+            if not self._closed:
+                self._cache.put((self, patch), features)

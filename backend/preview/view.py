@@ -13,6 +13,7 @@ from ..rasters.georeference import drawn_upside_down
 from ..rasters.grid import FeatureGrid, Tile
 from ..rasters.source import RasterSource
 from ..streaming import grow
+from .patches import patches_over
 
 _TOLERANCE = 0.25  # a view that is a little finer than the screen needs no coarser samples
 
@@ -82,17 +83,17 @@ class View:
         col = int(samples.col_off - self.outer.col_off)
         return slice(row, row + int(samples.height)), slice(col, col + int(samples.width))
 
-    def tiles(self, grid: FeatureGrid) -> list[Tile]:
-        """The tiles that the inner samples need, nearest to the centre first."""
+    def patches(self, grid: FeatureGrid) -> list[Tile]:
+        """The patches that the inner samples need, nearest to the centre first."""
         window = self.pixels(self.inner)
         y = window.row_off + window.height / 2
         x = window.col_off + window.width / 2
 
-        def distance(tile: Tile) -> float:
-            down, across = (tile.y0 + tile.y1) / 2, (tile.x0 + tile.x1) / 2
+        def distance(patch: Tile) -> float:
+            down, across = (patch.y0 + patch.y1) / 2, (patch.x0 + patch.x1) / 2
             return math.hypot(down * grid.cell - y, across * grid.cell - x)
 
-        return sorted(grid.tiles_over(*grid.cells_around(window)), key=distance)
+        return sorted(patches_over(grid, *grid.cells_around(window)), key=distance)
 
 
 def corners(source: RasterSource, window: Window, upside_down: bool) -> list[list[float]]:

@@ -188,7 +188,7 @@ class Workbench:
 
 def _load_encoder(options: LabelOptions) -> EncoderRunner:
     device = choose_device(options.device)
-    return EncoderRunner(load_model(options.model, options.layers).encoder, device)
+    return EncoderRunner(load_model(options.model, options.layers).encoder, device, rough=True)
 
 
 def _stamp(files: Sequence[str]) -> Stamp:

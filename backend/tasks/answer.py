@@ -115,7 +115,11 @@ class TaskRunner:
 
 def remove_parts(task: Task) -> None:
     """Remove the unfinished files of a task that has to be left in the middle."""
-    outputs = (task.output, task.confidence, task.vector) if isinstance(task, Label) else ()
+    outputs: tuple[str | None, ...] = ()
+    if isinstance(task, Label):
+        outputs = task.output, task.confidence, task.vector
+    elif isinstance(task, Vectorize):
+        outputs = (task.output,)
     for output in map(Path, filter(None, outputs)):
         for path in (output, output.with_suffix(".qml")):
             # As named by rasters.parts, with what GDAL puts beside them; it is not imported in a process that ends.

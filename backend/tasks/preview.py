@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import Cancelled, OutputError
 from ..labeling import fit_head
 from ..preview.painting import Painter, ScoreField
+from ..preview.patches import SIDE
 from ..preview.request import Opened
 from ..preview.tiles import RasterTiles
 from ..preview.view import View, check_classes, corners
@@ -28,7 +29,7 @@ from .options import extent_of, labeling_options
 
 Send = Callable[[Reply], None]
 _CACHE = 128 << 20  # bytes of GDAL's
-_MOST_TILES = 48  # that one preview encodes
+_MOST_PATCHES = 250_000 // SIDE**2  # that one preview encodes
 _INTERVAL = 1.0  # seconds between coarse answers
 _SHARE = 10.0  # and their own time at least so often, so that they do not hold up what they wait for
 
@@ -81,10 +82,10 @@ class PreviewRun:
         return self._write("refined", labels)
 
     def _wanted(self, tiles: RasterTiles) -> list[Tile]:
-        """The tiles in view, as many as are encoded for one preview."""
-        in_view = self._view.tiles(tiles.grid)
-        wanted = in_view[:_MOST_TILES]
-        if not all(tile in tiles for tile in in_view[_MOST_TILES:]):
+        """The patches in view, as many as are encoded for one preview."""
+        in_view = self._view.patches(tiles.grid)
+        wanted = in_view[:_MOST_PATCHES]
+        if not all(patch in tiles for patch in in_view[_MOST_PATCHES:]):
             text = "Zoom in for the whole view: its borders are labelled by their pixel values alone."
             self._opened.notes.append(text)
         self._total = len(wanted)
@@ -92,20 +93,22 @@ class PreviewRun:
 
     def _encode(self, tiles: tuple[RasterTiles, ...], wanted: list[Tile]) -> None:
         """Encode what is missing, with answers meanwhile: for a first head, then for the view, then for the head."""
-        own, others = tiles[0], tiles[1:]
+        own = tiles[0]
         first, rest = self._opened.missing(tiles)
-        queues = [(other, [tile for at, tile in first if at is other]) for other in others]
-        queues.append(
-            (own, [*(tile for at, tile in first if at is own), *wanted, *(t for at, t in rest if at is own)])
-        )
-        queues += [(other, [tile for at, tile in rest if at is other]) for other in others]
-        self._tiles = sum(tile in own for tile in wanted)
-        if all(tile in at for at, queue in queues for tile in queue):
+        self._tiles = sum(patch in own for patch in wanted)
+        if not first and not rest and self._tiles == len(wanted):
             return
         due = self._show_coarse(tiles)
-        for at, queue in queues:
-            for _ in at.encode(queue, self._cancel):
-                self._tiles = sum(tile in own for tile in wanted)
+        own_first, *other_first = ([patch for raster, patch in first if raster is at] for at in tiles)
+        own_rest, *other_rest = ([patch for raster, patch in rest if raster is at] for at in tiles)
+        work = [
+            *((at, [patches]) for at, patches in zip(tiles[1:], other_first, strict=True)),
+            (own, [own_first, wanted, own_rest]),
+            *((at, [patches]) for at, patches in zip(tiles[1:], other_rest, strict=True)),
+        ]
+        for at, groups in work:
+            for _ in at.encode(groups, self._cancel):
+                self._tiles = sum(patch in own for patch in wanted)
                 if time.monotonic() >= due:
                     due = self._show_coarse(tiles)
 
@@ -124,7 +127,7 @@ class PreviewRun:
         features = self._opened.features(tiles)
         if features is None:
             return None
-        return self._painter.match(fit_head(features, self._options.head), tiles[0], _MOST_TILES)
+        return self._painter.match(fit_head(features, self._options.head), tiles[0], _MOST_PATCHES)
 
     def _write(self, stage: str, labels: BlockLabels) -> dict[str, Any]:
         self._cancel.check()

@@ -13,6 +13,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from ..labeling import fit_head
+from ..preview.patches import patches_over
 from ..preview.places import choose_places
 from ..preview.request import Opened
 from ..preview.tiles import RasterTiles
@@ -25,7 +26,9 @@ from .options import labeling_options
 
 _CACHE = 128 << 20  # bytes of GDAL's
 _SAMPLES = 1_000_000  # that the raster is looked at with
-_MOST_TILES = 12  # that are encoded for it
+_MOST_TILES = 12  # whose area is encoded for it
+_MOST_PATCHES = 1000  # that are read from the disk for it
+_SHARE = 3  # of the raster's smaller side that a place may fill: one third
 _SECONDS = 4.0  # that this may take
 _POLYGONS = 20  # widths of a polygon that are shown around a place
 
@@ -49,13 +52,14 @@ def find_places(opened: Opened, count: int) -> list[dict[str, Any]]:
     margin = rough
     features = opened.features(tiles)
     if features is not None:
-        field = painter.match(fit_head(features, opened.options.head), tiles[0], _MOST_TILES)
+        field = painter.match(fit_head(features, opened.options.head), tiles[0], _MOST_PATCHES)
         margin = painter.paint(field, spectral).margin
     valid = margin != 255
     uncertainty = np.where(valid, 100.0 - np.minimum(margin, 100), 0.0).astype(np.float32)
     side = float(np.sqrt(np.median(opened.found.areas(source))))
     window = max(round(side / view.step), 3)
     shown = max(round(_POLYGONS * side), 8 * view.step)
+    shown = max(min(shown, min(source.width, source.height) // _SHARE), 1)
     places = choose_places(
         uncertainty,
         valid & ~covered(opened, view),
@@ -84,7 +88,7 @@ def encode_uncertain(
     first, _ = opened.missing(tiles)
     ends = time.monotonic() + _SECONDS
     for own in tiles:
-        for _ in own.encode((tile for at, tile in first if at is own), opened.cancel):
+        for _ in own.encode([[patch for at, patch in first if at is own]], opened.cancel):
             pass
     grid, step = tiles[0].grid, view.step
 
@@ -97,8 +101,10 @@ def encode_uncertain(
         seen = part[part != 255]
         return float((100.0 - seen).mean()) * len(seen) / max(part.size, 1) if len(seen) else 0.0
 
-    missing = sorted((tile for tile in view.tiles(grid) if tile not in tiles[0]), key=doubt, reverse=True)
-    for _ in tiles[0].encode(missing[:_MOST_TILES], opened.cancel):
+    places = sorted(grid.tiles(), key=doubt, reverse=True)[:_MOST_TILES]
+    cores = map(grid.core, places)
+    patches = [patches_over(grid, (core.y0, core.y1), (core.x0, core.x1)) for core in cores]
+    for _ in tiles[0].encode(patches, opened.cancel):
         if time.monotonic() > ends:
             break
 

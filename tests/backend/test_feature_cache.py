@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from backend.feature_cache import FeatureCache, TileFeatures
-from backend.rasters.grid import FeatureGrid, Tile
+from backend.feature_cache import FeatureCache, PatchFeatures
+from backend.rasters.grid import Tile
 
-GRID = FeatureGrid(0, 0, 800, 640, 8, 4.0, tile_cells=48, trim=8, ramp=4)
+PATCH, WINDOW = Tile(2, 5, 16, 24, 40, 47), Tile(1, 4, 8, 40, 32, 60)
 CHANNELS = 16
 
 
-def features(seed: int, tile: Tile | None = None) -> TileFeatures:
-    tile = tile or next(GRID.tiles())
+def features(seed: int, tile: Tile | None = None) -> PatchFeatures:
+    tile = tile or PATCH
     generator = torch.Generator().manual_seed(seed)
     shape = CHANNELS, tile.y1 - tile.y0, tile.x1 - tile.x0
-    return TileFeatures.of(GRID, tile, 100 * torch.randn(shape, generator=generator))
+    return PatchFeatures.of(tile, tile, 100 * torch.randn(shape, generator=generator))
 
 
 SIZE = features(0).size
@@ -39,35 +39,24 @@ def cache(temporary) -> Iterator[FeatureCache]:
     cache.close()
 
 
-class TestTileFeatures:
-    def test_cores_cover_the_grid(self) -> None:
-        seen = torch.zeros(GRID.rows, GRID.cols)
-        for tile in GRID.tiles():
-            core = GRID.core(tile)
-            assert (GRID.weights(tile)[core.y0 - tile.y0 : core.y1 - tile.y0] > 0).any(axis=1).all()
-            assert (GRID.weights(tile) > 0).sum() == (core.y1 - core.y0) * (core.x1 - core.x0)
-            seen[core.y0 : core.y1, core.x0 : core.x1] += 1
-        assert seen.min() >= 1
-
+class TestPatchFeatures:
     def test_direction_and_length_are_kept(self) -> None:
-        tile = list(GRID.tiles())[1]
-        whole = 300 * torch.randn(CHANNELS, tile.y1 - tile.y0, tile.x1 - tile.x0)
-        kept = TileFeatures.of(GRID, tile, whole)
-        core = kept.core
-        own = whole[:, core.y0 - tile.y0 : core.y1 - tile.y0, core.x0 - tile.x0 : core.x1 - tile.x0]
+        whole = 300 * torch.randn(CHANNELS, 32, 28)
+        kept = PatchFeatures.of(PATCH, WINDOW, whole)
+        own = whole[:, 8:16, 8:15]
+        assert kept.patch == PATCH and kept.rows.shape == (56, CHANNELS)
         again = (kept.rows.float() * kept.norms[:, None]).T.reshape(own.shape)
         assert torch.allclose(again, own, atol=1e-3 * float(own.norm(dim=0).max()))
 
     def test_what_half_precision_cannot_hold(self) -> None:
-        tile = next(GRID.tiles())
-        whole = torch.full((CHANNELS, tile.y1, tile.x1), 1e6)
+        whole = torch.full((CHANNELS, 8, 7), 1e6)
         whole[:, 0, 0] = 0.0
-        kept = TileFeatures.of(GRID, tile, whole)
+        kept = PatchFeatures.of(PATCH, PATCH, whole)
         assert torch.isfinite(kept.rows).all()
         assert kept.rows[0].abs().max() == 0 and kept.norms[1] == pytest.approx(4e6)
 
     def test_nothing(self) -> None:
-        kept = TileFeatures.of(GRID, next(GRID.tiles()), None)
+        kept = PatchFeatures.of(PATCH, WINDOW, None)
         assert kept.empty and kept.size == 0
 
 
@@ -79,7 +68,7 @@ class TestCache:
         assert sum(path.stat().st_size for path in temporary.rglob("*.bin")) == 2 * SIZE
         for key in range(5):
             kept, expected = cache.get(key), features(key)
-            assert kept.core == expected.core
+            assert kept.patch == expected.patch
             assert torch.equal(kept.rows, expected.rows) and torch.equal(kept.norms, expected.norms)
 
     def test_disk_is_bounded(self, cache, temporary) -> None:
@@ -98,7 +87,7 @@ class TestCache:
 
     def test_nodata_costs_nothing(self, cache) -> None:
         for key in range(100):
-            cache.put(key, TileFeatures.of(GRID, next(GRID.tiles()), None))
+            cache.put(key, PatchFeatures.of(PATCH, WINDOW, None))
         assert all(cache.in_memory(key) for key in range(100))
 
     def test_file_that_is_gone(self, cache, temporary) -> None:
@@ -107,6 +96,13 @@ class TestCache:
         for path in temporary.rglob("*.bin"):
             path.unlink()
         assert 0 in cache and cache.get(0) is None and 0 not in cache
+
+    def test_put_again_counts_once(self, cache) -> None:
+        for _ in range(10):
+            cache.put(1, features(1))
+        cache.put(2, features(2))
+        cache.put(3, features(3))
+        assert all(cache.in_memory(key) for key in (1, 2, 3))
 
     def test_discard(self, cache, temporary) -> None:
         for key in range(5):

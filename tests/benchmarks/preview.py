@@ -1,9 +1,10 @@
 """How long a live preview takes, from the request to its answers, through a worker process and its pipes.
 
-    python tests/benchmarks/preview.py RASTER SUPPORT [--scale 2] [--runs 5]
+    python tests/benchmarks/preview.py RASTER SUPPORT [--scale 2] [--runs 5] [--scattered] [--wait 5]
 
-The view is 1000 x 700 pixels in the middle of the raster. "cold" is a fresh worker, or a view that no tile was encoded
-of; "warm" is the same view with one polygon fewer or more than before.
+The view is 1000 x 700 pixels in the middle of the raster. The polygons are those that lie in view: in the field, they
+are drawn where one looks; or, scattered, all of the file. "cold" is a fresh worker, of whose view nothing is encoded;
+"warm" is the same view with one polygon fewer or more than before.
 """
 
 from __future__ import annotations
@@ -66,16 +67,15 @@ class Worker:
         self.process.wait(10)
 
 
-def near(raster: Path, support: Path, folder: Path, seed: int) -> tuple[tuple[float, ...], list[Path]]:
-    """The view's extent, and support files: all polygons, and all but one, in turn.
-
-    The polygons are those of the file that lie in view; in the field, they are drawn where one looks.
-    """
+def prepare(
+    raster: Path, support: Path, folder: Path, seed: int, scattered: bool
+) -> tuple[tuple[float, ...], list[Path]]:
+    """The view's extent, and support files: all polygons, and all but one, in turn."""
     with rasterio.open(raster) as src:
         left, top = max(src.width - WIDTH, 0) // 2, max(src.height - HEIGHT, 0) // 2
         (x0, y0), (x1, y1) = src.transform @ (left, top), src.transform @ (left + WIDTH, top + HEIGHT)
     extent = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
-    meta, _, shapes, fields = pyogrio.raw.read(support, bbox=extent)
+    meta, _, shapes, fields = pyogrio.raw.read(support, bbox=None if scattered else extent)
     if len(shapes) < 3:
         raise SystemExit("Fewer than three support polygons lie in the middle of the raster.")
     position = list(meta["fields"]).index("class_id")
@@ -100,18 +100,23 @@ def main() -> None:
     parser.add_argument("--scale", type=float)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--model")
+    parser.add_argument("--scattered", action="store_true", help="Take polygons all over the raster.")
+    parser.add_argument(
+        "--wait", type=float, default=5, help="Seconds between a worker's start and its request."
+    )
     args = parser.parse_args()
     cold, warm = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        extent, files = near(args.raster.resolve(), args.support.resolve(), folder, 0)
+        raster, support = args.raster.resolve(), args.support.resolve()
+        extent, files = prepare(raster, support, folder, 0, args.scattered)
         given: dict[str, Any] = {
-            "raster": str(args.raster.resolve()), "folder": name, "extent": extent, "width": WIDTH,
+            "raster": str(raster), "folder": name, "extent": extent, "width": WIDTH,
             "height": HEIGHT, "scale": args.scale, "model": args.model,
         }  # fmt: skip
         for run in range(args.runs):
             worker = Worker()
-            time.sleep(5)  # as long as it takes to draw a polygon
+            time.sleep(args.wait)  # as long as it takes to draw a polygon
             cold.append(worker.time(Preview(1, support=str(files[0]), **given)))
             print(
                 f"run {run + 1}: cold {json.dumps({k: round(v, 2) for k, v in cold[-1].items()})}", flush=True

@@ -106,6 +106,31 @@ def test_same_as_the_encoder(layout: EncoderLayout, make_encoder: Callable[[Enco
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
 
 
+def test_rough_ones_are_nearly_the_same(
+    make_encoder: Callable[[EncoderLayout], Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([1.0, 2.0])
+    monkeypatch.setattr(runner_module, "_seconds", lambda encoder: next(seconds))
+    layout = EncoderLayout("resnet50", (2, 3), stride_on="conv1", projections=(8, 8))
+    encoder, image = make_encoder(layout), _image(9, 6)
+    rough = EncoderRunner(encoder, CPU, rough=True).encode(image)
+    exact = EncoderRunner(encoder, CPU).encode(image)
+    assert rough.dtype == exact.dtype == torch.float32
+    assert (rough != exact).any()
+    assert torch.nn.functional.cosine_similarity(rough, exact, dim=0).min() > 0.999
+
+
+@pytest.mark.parametrize("slow", [0.8, 1.0, 9.0])
+def test_rough_ones_are_exact_where_nothing_is_gained(
+    slow: float, make_encoder: Callable[[EncoderLayout], Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([slow, 1.0])
+    monkeypatch.setattr(runner_module, "_seconds", lambda encoder: next(seconds))
+    encoder, image = make_encoder(EncoderLayout("vgg16", (3,))), _image(4, 4)
+    rough = EncoderRunner(encoder, CPU, rough=True).encode(image)
+    assert torch.equal(rough, EncoderRunner(encoder, CPU).encode(image))
+
+
 def test_threads_are_set_only_when_asked_for() -> None:
     before = torch.get_num_threads()
     try:
