@@ -22,6 +22,10 @@ _COMMANDS = {
     "models": "List the models that can be used.",
     "sample": "Generate the sample orthophoto, its labels and support polygons.",
     "compare": "Draw raster, support and label maps side by side.",
+    "train": "Train an encoder by episodes.",
+    "data": "Check datasets for training and evaluation.",
+    "evaluate": "Measure a method on episodes.",
+    "reproduce": "Measure a table or figure of the papers.",
 }
 
 
@@ -89,8 +93,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error.format_message(), debug)
     except ProtolabelError as error:
         return _fail(str(error), debug)
-    except (Cancelled, KeyboardInterrupt, click.Abort):
-        click.echo("Cancelled; nothing was written.", err=True)
+    except (Cancelled, KeyboardInterrupt, click.Abort) as error:
+        click.echo(str(error) or "Cancelled; nothing was written.", err=True)
         return 130
     except BrokenPipeError:
         return 1

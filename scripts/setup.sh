@@ -23,7 +23,7 @@ installing=$venv/.protolabel-installing
 
 # One line that changes when the interpreter or any requirement does; fails when the environment is broken.
 fingerprint() {
-    "$python" - requirements/{backend,demo,dev}.txt <<'PYTHON' 2>/dev/null
+    "$python" - requirements/{backend,demo,train,dev}.txt <<'PYTHON' 2>/dev/null
 import hashlib, pathlib, sys
 digest = hashlib.sha256()
 for name in sorted(sys.argv[1:]):

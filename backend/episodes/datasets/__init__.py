@@ -1,0 +1,1 @@
+"""Datasets in their official folders, one per file."""

@@ -1,0 +1,1 @@
+"""Evaluation: counts, metrics, protocols, the published numbers and reports that set measured ones beside them."""

@@ -1,0 +1,125 @@
+"""The options of the papers, and where a measurement differs from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .protocols import EvaluationProtocol
+from .setting import FITTED, Setting
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An option that is not the paper's.
+
+    Attributes:
+        setting: What was measured with it.
+        option: Its name.
+        paper: The paper's value, or the one of the code that it builds on where it is silent.
+        used: The value here.
+    """
+
+    setting: str
+    option: str
+    paper: str
+    used: str
+
+
+def paper_options(setting: Setting) -> dict[str, Any]:
+    """What the papers used, where they are silent what the code used that they build on.
+
+    DPCL (section 5.1): batch 2, SGD 1e-3 / 0.9 / 5e-4, 473 x 473; the iterations and milestones are PANet's.
+    PANet and PPNet: 417 x 417, batch 1; PPNet has 5e-4 and 24,000 iterations. Jiang et al. give alpha, 417 x 417 and
+    PANet's settings for all else.
+    """
+    if setting.dataset in ("vaihingen", "potsdam"):
+        testing = {"protocol": "patches", "test split": "official", "test labels": "eroded", "size": 417}
+    else:
+        testing = {
+            "protocol": "panet",
+            "runs": 5,
+            "episodes": 1000,
+            "seeds": "1234..1238",
+            "counting": "present",
+        }
+        testing["size"] = 473 if setting.method == "dpcl" else 417
+    if setting.method in FITTED or setting.trained_on == "imagenet":
+        return testing
+    training: dict[str, Any] = {
+        "run.iterations": 30000,
+        "optimizer.milestones": [10000, 20000],
+        "run.batch": 1,
+        "optimizer.lr": 1e-3,
+        "optimizer.momentum": 0.9,
+        "optimizer.weight_decay": 5e-4,
+        "method.alpha": 20.0,
+        "episodes.size": testing["size"],
+        "episodes.shot": setting.shot,
+    }
+    if setting.method == "ppnet":
+        training |= {"run.iterations": 24000, "optimizer.lr": 5e-4}
+    if setting.method == "dpcl":
+        training |= {
+            "run.batch": 2,
+            "method.class_specific_weight": 0.02 if setting.class_specific else 0.0,
+            "method.class_agnostic_weight": 0.015 if setting.class_agnostic else 0.0,
+            "method.temperature": 0.05,
+            "method.momentum": 0.999,
+            "method.dictionary_size": 8192,
+            "method.dictionary_negatives": 7000,
+            "method.background_negatives": 1000,
+            "method.background_group": 5,
+        }
+    return testing | training
+
+
+def used_options(protocol: EvaluationProtocol, size: int) -> dict[str, Any]:
+    """What an evaluation used, under the names of ``paper_options``."""
+    seeds = protocol.seeds
+    whole = seeds == tuple(range(seeds[0], seeds[0] + len(seeds)))
+    return {
+        "protocol": protocol.name,
+        "runs": len(seeds),
+        "episodes": "all patches" if protocol.episodes is None else protocol.episodes,
+        "seeds": f"{seeds[0]}..{seeds[-1]}" if whole and len(seeds) > 1 else ", ".join(map(str, seeds)),
+        "counting": protocol.counting,
+        "size": size,
+    }
+
+
+def differences(setting: Setting, used: Mapping[str, Any]) -> list[Difference]:
+    """Every option of the paper that was another one, or that the checkpoint does not tell.
+
+    Args:
+        setting: What was measured.
+        used: Options by the names of ``paper_options``.
+    """
+    found = []
+    for option, paper in paper_options(setting).items():
+        if option not in used:
+            found.append(Difference(setting.title, option, _text(paper), "not told by the checkpoint"))
+        elif used[option] != paper:
+            found.append(Difference(setting.title, option, _text(paper), _text(used[option])))
+    return found
+
+
+def grouped(found: Sequence[Difference], settings: int) -> tuple[Difference, ...]:
+    """One line for each option and value, which names the settings that share it.
+
+    Args:
+        found: Differences of several settings.
+        settings: How many settings were measured.
+    """
+    shared: dict[tuple[str, str, str], list[str]] = {}
+    for one in found:
+        shared.setdefault((one.option, one.paper, one.used), []).append(one.setting)
+    return tuple(
+        Difference("all" if len(names) == settings > 1 else "; ".join(names), *key)
+        for key, names in shared.items()
+    )
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

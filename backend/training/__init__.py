@@ -1,0 +1,1 @@
+"""Training of encoders by episodes: configuration, Lightning loop, checkpoints."""

@@ -1,0 +1,137 @@
+"""What happens beside the steps: pictures of an episode, models that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..episodes.episode import IGNORE, Episode
+from .checkpoints import write_model
+from .module import EpisodicTraining
+
+_SIDE = 256  # pixels of one picture of a preview
+_COLORS = np.array(
+    [[0, 0, 0], [230, 159, 0], [86, 180, 233], [0, 158, 115], [213, 94, 0], [204, 121, 167]], np.uint8
+)
+
+
+class EpisodePreviews(lightning.Callback):
+    """Now and then, one episode as a picture: support, query, truth and prediction from left to right."""
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self._folder, self._every = folder, every
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
+    ) -> None:
+        """Draw the picture; Lightning calls this."""
+        step = trainer.global_step
+        if self._every and step % self._every == 0 and trainer.is_global_zero:
+            assert isinstance(module, EpisodicTraining)  # nosec B101 # for the type checker
+            module.eval()
+            scores = module.method.segment(batch[0])
+            module.train()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            preview(batch[0], scores.argmax(dim=1)).save(self._folder / f"episode_{step:06d}.png")
+
+
+class ModelKeeper(lightning.Callback):
+    """Writes the encoder as a model file: the last one at every checkpoint, the best one by the validation."""
+
+    def __init__(
+        self, folder: Path, every: int, card: Callable[[int, dict[str, float]], dict[str, str]]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            folder: Where the models go.
+            every: Steps between the last ones.
+            card: Makes a model's card from the step and the metrics.
+        """
+        self._folder, self._every, self._card = folder, every, card
+        self._best = -1.0
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
+    ) -> None:
+        """Keep the last one; Lightning calls this."""
+        if trainer.global_step % self._every == 0 or trainer.global_step == trainer.max_steps:
+            self._write(trainer, module, "last")
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Keep the best one; Lightning calls this."""
+        score = float(trainer.callback_metrics.get("validation/binary_iou", torch.tensor(-1.0)))
+        if not trainer.sanity_checking and score > self._best:
+            self._best = score
+            self._write(trainer, module, "best")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run has to know."""
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what an interrupted run knew."""
+        self._best = state_dict["best"]
+
+    def _write(self, trainer: lightning.Trainer, module: lightning.LightningModule, name: str) -> None:
+        if trainer.is_global_zero:
+            assert isinstance(module, EpisodicTraining)  # nosec B101 # for the type checker
+            metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+            write_model(
+                module.method.encoder,
+                self._folder / f"{name}.safetensors",
+                self._card(trainer.global_step, metrics),
+            )
+
+
+def preview(episode: Episode, predicted: torch.Tensor) -> Image.Image:
+    """The first support image, the first query, its labels and what was predicted.
+
+    Args:
+        episode: The episode.
+        predicted: Shape (queries, height, width).
+    """
+    support, query = episode.support_images[0, 0], episode.query_images[0]
+    pictures = [
+        _overlay(support, episode.support_masks[0, 0]),
+        _picture(query),
+        _overlay(query, episode.query_labels[0]),
+        _overlay(query, predicted[0]),
+    ]
+    height, width = pictures[0].shape[:2]
+    factor = min(1.0, _SIDE / max(height, width))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    sheet = Image.new("RGB", (size[0] * 4, size[1]))
+    for place, picture in enumerate(pictures):
+        sheet.paste(Image.fromarray(picture).resize(size), (place * size[0], 0))
+    return sheet
+
+
+def _picture(image: torch.Tensor) -> NDArray[np.uint8]:
+    array: NDArray[np.uint8] = image.detach().clamp(0, 255).byte().cpu().permute(1, 2, 0).numpy()
+    return array
+
+
+def _overlay(image: torch.Tensor, labels: torch.Tensor) -> NDArray[np.uint8]:
+    array, classes = _picture(image), labels.cpu().numpy()
+    colors = _COLORS[np.where(classes == IGNORE, 0, classes) % len(_COLORS)]
+    mixed = (0.5 * array + 0.5 * colors).astype(np.uint8)
+    shown: NDArray[np.uint8] = np.where((classes > 0)[..., None], mixed, array // 2)
+    return shown

@@ -1,0 +1,223 @@
+"""One experiment: a YAML file, checked when it is read; keys that it does not know are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from ..dpcl.options import MethodOptions
+from ..errors import ProtolabelError
+
+_METHOD = TypeAdapter(checked_dataclass(MethodOptions, frozen=True, config=ConfigDict(extra="forbid")))
+
+
+class ConfigurationError(ProtolabelError):
+    """A configuration that cannot be used; the message names the key."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(_Section):
+    """Where the images come from.
+
+    Attributes:
+        name: Of the dataset, see ``python -m backend data --help``.
+        root: Its folder; relative paths begin at the configuration file.
+        fold: Which classes are held out for the test, where the dataset has folds.
+        split: Which images, in the dataset's own words; None for those that it is trained on.
+        options: Further options of the dataset.
+    """
+
+    name: str
+    root: Path
+    fold: int | None = Field(default=None, ge=0)
+    split: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class EpisodeSection(_Section):
+    """What an episode is made of.
+
+    Attributes:
+        way: Classes.
+        shot: Support images per class.
+        queries: Query images.
+        size: Height and width that images are resized to.
+        mirror: Whether images are mirrored with probability 0.5.
+    """
+
+    way: int = Field(default=1, ge=1, le=100)
+    shot: int = Field(default=1, ge=1, le=100)
+    queries: int = Field(default=1, ge=1, le=100)
+    size: int = Field(default=473, ge=32, le=4096)
+    mirror: bool = True
+
+
+class EncoderSection(_Section):
+    """The network.
+
+    Attributes:
+        weights: A .safetensors file to begin from; None for torchvision's ImageNet weights.
+        architecture: "resnet50" or "vgg16", for torchvision's weights.
+        layers: Levels that are concatenated (DPCL, Table 4).
+        projection: Channels that each level is projected to (DPCL, Section 4.1), 0 for none.
+        freeze: How many stages, from the first, keep their weights: 0 trains all, 2 the stem and level 1.
+    """
+
+    weights: Path | None = None
+    architecture: Literal["resnet50", "vgg16"] = "resnet50"
+    layers: tuple[int, ...] = (2, 3, 4)
+    projection: int = Field(default=512, ge=0, le=8192)
+    freeze: int = Field(default=0, ge=0, le=4)
+
+
+class OptimizerSection(_Section):
+    """Stochastic gradient descent with steps (DPCL, Section 5.1; the milestones are PANet's)."""
+
+    lr: float = Field(default=1e-3, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    milestones: tuple[int, ...] = (10_000, 20_000)
+    gamma: float = Field(default=0.1, gt=0, le=1)
+
+
+class RunSection(_Section):
+    """The loop.
+
+    Attributes:
+        iterations: Optimiser steps.
+        batch: Episodes per step and device.
+        workers: Processes that read episodes; they change nothing but the speed.
+        precision: Lightning's name, for example "32-true" or "16-mixed".
+        devices: How many; "auto" takes all.
+        accelerator: "auto", "cpu" or "gpu".
+        strategy: Lightning's name, for example "ddp".
+        log_every: Steps between lines of the log.
+        save_every: Steps between checkpoints.
+        validate_every: Steps between validations, 0 for none.
+        validation_episodes: Episodes of one validation.
+        preview_every: Steps between pictures of an episode, 0 for none.
+    """
+
+    iterations: int = Field(default=30_000, ge=1)
+    batch: int = Field(default=2, ge=1)
+    workers: int = Field(default=2, ge=0)
+    precision: str = "32-true"
+    devices: int | Literal["auto"] = "auto"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    strategy: str = "auto"
+    log_every: int = Field(default=20, ge=1)
+    save_every: int = Field(default=1000, ge=1)
+    validate_every: int = Field(default=0, ge=0)
+    validation_episodes: int = Field(default=100, ge=1)
+    preview_every: int = Field(default=1000, ge=0)
+
+
+class Experiment(_Section):
+    """A training run.
+
+    Attributes:
+        name: Of its folder and its model.
+        output: Where the folder goes; relative paths begin at the configuration file.
+        seed: Of everything that is drawn.
+        method: Options of the losses, see :class:`MethodOptions`.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    output: Path = Path("runs")
+    seed: int = Field(default=1234, ge=0)
+    data: DataSection
+    episodes: EpisodeSection = EpisodeSection()
+    encoder: EncoderSection = EncoderSection()
+    method: dict[str, Any] = Field(default_factory=dict)
+    optimizer: OptimizerSection = OptimizerSection()
+    run: RunSection = RunSection()
+
+    @model_validator(mode="after")
+    def _check_method(self) -> Experiment:
+        self.method_options()
+        return self
+
+    def method_options(self) -> MethodOptions:
+        """The options of the method, with the experiment's seed."""
+        values = _METHOD.validate_python({"seed": self.seed, **self.method})
+        return MethodOptions(**{name: getattr(values, name) for name in values.__dataclass_fields__})
+
+    @property
+    def folder(self) -> Path:
+        """Where the run keeps its files."""
+        return self.output / self.name
+
+
+def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
+    """Read an experiment.
+
+    Args:
+        path: A YAML file.
+        changes: "key=value" with dots between the sections, for example "optimizer.lr=0.01"; values are YAML.
+
+    Raises:
+        ConfigurationError: When the file cannot be read, or a key is unknown, missing or wrong.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"The configuration {path} does not exist; check the path.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"The configuration {path} cannot be read: {reason}.") from error
+    if not isinstance(values, dict):
+        raise ConfigurationError(
+            f"The configuration {path} holds no keys; see the examples in resources/experiments."
+        )
+    for change in changes:
+        _apply(values, change)
+    try:
+        experiment = Experiment.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError(f"The configuration {path}: {_first(error)}") from error
+    base = path.resolve().parent
+    return experiment.model_copy(
+        update={
+            "output": base / experiment.output,
+            "data": experiment.data.model_copy(update={"root": base / experiment.data.root.expanduser()}),
+            "encoder": experiment.encoder.model_copy(
+                update={"weights": base / experiment.encoder.weights if experiment.encoder.weights else None}
+            ),
+        }
+    )
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise ConfigurationError(
+            f"{change!r} is not understood; write key=value, for example optimizer.lr=0.01."
+        )
+    for name in names[:-1]:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise ConfigurationError(f"{change!r}: {name} is a value and no section.")
+    try:
+        values[names[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{change!r}: the value is not understood.") from error
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake as one sentence."""
+    mistake = error.errors()[0]
+    key = ".".join(map(str, mistake["loc"])) or "method"
+    if mistake["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"the key {key} is not known; check its spelling."
+    if mistake["type"] == "missing":
+        return f"the key {key} is missing."
+    return f"{key} is wrong ({mistake['msg'].rstrip('.').lower()})."

@@ -1,0 +1,112 @@
+"""A training from its configuration to its models; continues by itself where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from .. import __version__
+from ..errors import ProtolabelError
+from .callbacks import EpisodePreviews, ModelKeeper
+from .checkpoints import AtomicCheckpointIO, git_revision
+from .configuration import Experiment
+from .data import EpisodeData, names
+from .module import EpisodicTraining
+from .network import build_method
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def train(experiment: Experiment, progress: bool = True) -> Path:
+    """Train, or go on with a training that was interrupted.
+
+    Args:
+        experiment: What to train.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        The last model.
+
+    Raises:
+        ProtolabelError: When data or weights cannot serve, the folder holds another experiment, or the loss is no
+            number any more; the last checkpoint is then kept.
+    """
+    folder, run = experiment.folder, experiment.run
+    data = EpisodeData(experiment)
+    method = build_method(experiment)
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, experiment)
+    last = folder / "checkpoints" / "last.ckpt"
+
+    def card(step: int, metrics: dict[str, float]) -> dict[str, str]:
+        return model_card(experiment, data, step, metrics)
+
+    callbacks: list[lightning.Callback] = [
+        EpisodePreviews(folder / "previews", run.preview_every),
+        ModelKeeper(folder, run.save_every, card),
+        ModelCheckpoint(
+            folder / "checkpoints", "last", every_n_train_steps=run.save_every, enable_version_counter=False
+        ),
+    ]
+    if progress:
+        callbacks.append(RichProgressBar())
+    trainer = lightning.Trainer(
+        default_root_dir=folder,
+        max_steps=run.iterations,
+        max_epochs=-1,
+        accelerator=run.accelerator,
+        devices=run.devices,
+        strategy=run.strategy,
+        precision=run.precision,  # type: ignore[arg-type]  # a name of Lightning's, which checks it
+        callbacks=callbacks,
+        logger=_loggers(folder),
+        log_every_n_steps=run.log_every,
+        val_check_interval=run.validate_every or None,
+        limit_val_batches=1.0 if run.validate_every else 0,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        plugins=[AtomicCheckpointIO()],
+    )
+    module = EpisodicTraining(method, experiment.optimizer)
+    trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    return folder / "last.safetensors"
+
+
+def model_card(
+    experiment: Experiment, data: EpisodeData, step: int, metrics: dict[str, float]
+) -> dict[str, str]:
+    """What a model tells about its training; travels inside of the model file."""
+    return {
+        "trained_on": f"{experiment.data.name}: {', '.join(names(data.images, data.classes))}",
+        "configuration": experiment.model_dump_json(),
+        "iterations": str(step),
+        "metrics": json.dumps({name: round(value, 5) for name, value in sorted(metrics.items())}),
+        "revision": git_revision(_ROOT),
+        "version": __version__,
+        "torch": torch.__version__,
+    }
+
+
+def _claim(folder: Path, experiment: Experiment) -> None:
+    """Keep the configuration in the folder; a folder of another experiment is not gone on with."""
+    kept = folder / "configuration.json"
+    text = experiment.model_dump_json(
+        indent=1, exclude={"run": {"workers", "devices", "accelerator", "strategy"}}
+    )
+    if kept.exists() and kept.read_text(encoding="utf-8") != text:
+        raise ProtolabelError(
+            f"{folder} holds a training with another configuration; choose another name, or remove the folder."
+        )
+    kept.write_text(text, encoding="utf-8")
+
+
+def _loggers(folder: Path) -> list[Logger]:
+    return [CSVLogger(folder, "log", ""), TensorBoardLogger(folder, "log", "")]

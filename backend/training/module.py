@@ -1,0 +1,81 @@
+"""The method in Lightning's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torchmetrics import JaccardIndex
+
+from ..dpcl.method import DualPrototypicalContrast
+from ..episodes.episode import IGNORE, Episode
+from ..errors import ProtolabelError
+from .configuration import OptimizerSection
+
+
+class DivergedError(ProtolabelError):
+    """The loss is no number any more."""
+
+
+class EpisodicTraining(lightning.LightningModule):
+    """Trains a method by episodes.
+
+    The method keeps all that its random numbers depend on in its state, so a run that is continued from a checkpoint
+    takes the same course as one that was never interrupted.
+    """
+
+    def __init__(self, method: DualPrototypicalContrast, optimizer: OptimizerSection) -> None:
+        """Prepare.
+
+        Args:
+            method: The network with its losses.
+            optimizer: Steps and their sizes.
+        """
+        super().__init__()
+        self.method, self._optimizer = method, optimizer
+        self.binary_iou = JaccardIndex(task="binary", ignore_index=IGNORE)
+
+    def training_step(self, batch: Sequence[Episode], index: int) -> Tensor:
+        """One step on a batch of episodes.
+
+        Raises:
+            DivergedError: When the loss is not finite; the last checkpoint is still a good one.
+        """
+        parts = self.method(list(batch))
+        total: Tensor = parts.total
+        if not torch.isfinite(total):
+            raise DivergedError(
+                f"The loss is not finite at iteration {self.global_step}; the last checkpoint was kept. Lower "
+                "optimizer.lr, or the weights of the contrastive losses."
+            )
+        for name in ("segmentation", "alignment", "class_specific", "class_agnostic", "total"):
+            value = getattr(parts, name)
+            self.log(f"loss/{name}", value, prog_bar=name != "total", batch_size=len(batch))
+        return total
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Step, and let the momentum encoder follow; before any checkpoint is written."""
+        super().optimizer_step(*arguments, **options)
+        self.method.update_momentum_encoder()
+
+    def validation_step(self, batch: Sequence[Episode], index: int) -> None:
+        """Count how well the queries of held-out episodes are segmented."""
+        for episode in batch:
+            predicted = self.method.segment(episode).argmax(dim=1)
+            labels = episode.query_labels.long()
+            foreground = torch.where(labels == IGNORE, labels, (labels > 0).long())
+            self.binary_iou.update((predicted > 0).long(), foreground)
+        self.log("validation/binary_iou", self.binary_iou, batch_size=len(batch), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """Stochastic gradient descent with steps."""
+        section = self._optimizer
+        trained = [parameter for parameter in self.method.encoder.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.SGD(
+            trained, lr=section.lr, momentum=section.momentum, weight_decay=section.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(section.milestones), section.gamma)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
