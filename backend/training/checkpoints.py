@@ -50,7 +50,7 @@ def write_model(encoder: Encoder, path: Path, card: Mapping[str, str]) -> None:
 def git_revision(folder: Path) -> str:
     """The revision of the code, with "+" behind it when it was changed since; empty outside of a checkout."""
     try:
-        described = subprocess.run(  # nosec B603 B607 # fixed arguments
+        described = subprocess.run(  # nosec B603, B607 # fixed arguments
             ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+"],
             capture_output=True,
             text=True,

@@ -76,7 +76,7 @@ def train(experiment: Experiment, progress: bool = True) -> Path:
         plugins=[AtomicCheckpointIO()],
     )
     module = EpisodicTraining(method, experiment.optimizer)
-    trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     return folder / "last.safetensors"
 
 

@@ -23,8 +23,10 @@ TILES: dict[tuple[Split, Part], tuple[int, ...]] = {
 
 _NAME = "top_mosaic_09cm_area{}.tif"
 _ERODED = "top_mosaic_09cm_area{}_noBoundary.tif"
-_COMPLETE = "ISPRS_semantic_labeling_Vaihingen_ground_truth_COMPLETE"
-_ERODED_COMPLETE = "ISPRS_semantic_labeling_Vaihingen_ground_truth_eroded_COMPLETE"
+_COMPLETE = "ISPRS_semantic_labeling_Vaihingen_ground_truth_COMPLETE"  # pragma: allowlist secret
+_ERODED_COMPLETE = (
+    "ISPRS_semantic_labeling_Vaihingen_ground_truth_eroded_COMPLETE"  # pragma: allowlist secret
+)
 
 
 def vaihingen_patches(
