@@ -8,6 +8,7 @@ from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 
 from .client.errors import ClientError, RequestCancelled
 from .client.pending import Pending
+from .message_log import log_crash
 from .request_fields import for_people
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 class GuiRequest(QObject):
     """Sends one request; the signals come in the thread that made this object.
+
+    Attributes:
+        worker_lost: Whether it failed since the worker ended in the middle.
 
     Keep a reference until ``done``, ``failed`` or ``cancelled`` has come, of which exactly one comes unless
     :meth:`abandon` was called.
@@ -34,7 +38,7 @@ class GuiRequest(QObject):
         super().__init__(parent)
         self._pending: Pending | None = None
         self._message: protocol.Request | None = None
-        self._abandoned = False
+        self._abandoned = self.worker_lost = False
         self._settled.connect(self._settle, Qt.ConnectionType.QueuedConnection)
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
@@ -89,4 +93,5 @@ class GuiRequest(QObject):
         elif isinstance(error, RequestCancelled):
             self.cancelled.emit()
         else:
+            self.worker_lost = log_crash(error)
             self.failed.emit(for_people(str(error), self._message))

@@ -13,6 +13,7 @@ from ..backend import protocol
 from .backend_service import BackendService
 from .client.errors import ClientError, RequestCancelled
 from .client.pending import Pending
+from .message_log import log_crash
 from .request_fields import for_people
 from .translation import tr
 
@@ -71,6 +72,7 @@ class LabelTask(QgsTask):
         except RequestCancelled:
             return False
         except (ClientError, protocol.ProtocolError) as error:
+            log_crash(error)
             self.error = for_people(str(error), self._message)
             return False
         return True

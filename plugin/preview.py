@@ -49,6 +49,7 @@ class LivePreview(QObject):
 
     statusChanged = pyqtSignal(str)
     failed = pyqtSignal(str)
+    crashed = pyqtSignal(str)  # the worker was lost; the next preview starts another one
     shown = pyqtSignal(str)  # the stage that is now on the map
 
     def __init__(
@@ -215,9 +216,12 @@ class LivePreview(QObject):
         self.statusChanged.emit(" ".join([tr("Preview is up to date."), *value.get("notes", [])]))
 
     def _on_failed(self, text: str) -> None:
+        lost = self._request is not None and self._request.worker_lost
         self._request = None
         self.statusChanged.emit(text)
         self.failed.emit(text)
+        if lost:
+            self.crashed.emit(text)
 
     def _on_cancelled(self) -> None:
         self._request = None

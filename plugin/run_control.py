@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from qgis.core import Qgis, QgsApplication, QgsProject
+from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..backend import protocol
@@ -16,6 +16,7 @@ from .backend_service import BackendService
 from .client.errors import ClientError
 from .gui_request import GuiRequest
 from .label_run import LabelTask, RunState, time_text
+from .message_log import log
 from .request_fields import labeling_fields
 from .results import add_result_group
 from .session import LabelingSession
@@ -159,7 +160,7 @@ class RunControl(QObject):
             self._session.raster,
         )
         for note in task.notes:
-            QgsApplication.messageLog().logMessage(note, "Protolabel", Qgis.MessageLevel.Info)
+            log(note)
         seconds = time_text(task.value["seconds"])
         text = tr("The result is on the map as “{0}”, after {1} on {2}.")
         self._end(text.format(group.name(), seconds, task.value["device"]), True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.core import Qgis, QgsProject, QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 
 from ..backend import protocol
@@ -15,6 +15,7 @@ from .canvas.area_rectangle import AreaRectangle
 from .drawing import Drawing
 from .file_names import labels_path
 from .gui_request import GuiRequest
+from .message_log import log
 from .panels.labeling_dock import LabelingDock
 from .preview import LivePreview
 from .raster_exports import RasterExports
@@ -110,6 +111,7 @@ class Workspace(QObject):
         drawing.layerCreated.connect(self._on_layer_created)
         drawing.refused.connect(self.warn)
         preview.statusChanged.connect(dock.preview.status.setText)
+        preview.crashed.connect(self.warn)
         self.places.said.connect(dock.preview.status.setText)
         runs, bar = self.runs, dock.bar
         runs.estimating.connect(bar.show_estimating)
@@ -269,5 +271,5 @@ class Workspace(QObject):
 
     def warn(self, text: str) -> None:
         """Tell what went wrong in QGIS's message bar, and keep it in the log."""
-        QgsApplication.messageLog().logMessage(text, "Protolabel", Qgis.MessageLevel.Warning)
+        log(text, Qgis.MessageLevel.Warning)
         self.say(text, Qgis.MessageLevel.Warning)

@@ -94,9 +94,9 @@ def test_worker_is_killed(preview, service, qtbot) -> None:
     preview.set_enabled(True)
     qtbot.waitUntil(lambda: service.client().pid is not None, timeout=10_000)
     qtbot.waitUntil(lambda: service.client().ready is not None, timeout=60_000)
-    with qtbot.waitSignal(preview.failed, timeout=20_000) as failed:
+    with qtbot.waitSignal(preview.crashed, timeout=20_000) as crashed:
         os.kill(service.client().pid, signal.SIGKILL)
-    assert "killed" in failed.args[0]
+    assert "killed" in crashed.args[0]
     preview.refresh()
     qtbot.waitUntil(lambda: "refined" in preview.stages, timeout=120_000)
 
