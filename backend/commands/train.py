@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 
 import click
@@ -21,5 +23,10 @@ def command(config: Path, changes: tuple[str, ...], progress: bool) -> None:
     experiment = read_experiment(config, changes)
     from ..training.loop import train
 
+    # Lightning tells of its own products, and warns of what is meant: batch normalisation that stays as it is, and a
+    # loader that begins where the run stands.
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
     model = train(experiment, progress)
     click.echo(str(model))
