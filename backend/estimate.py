@@ -65,6 +65,7 @@ class RunEstimate:
         free_memory: Bytes.
         free_disk: Bytes, in the output's folder.
         warnings: What speaks against the run, in full sentences.
+        possible: Whether the outputs can be written at all; else the first warning tells why not.
     """
 
     width: int
@@ -77,6 +78,7 @@ class RunEstimate:
     free_memory: int
     free_disk: int
     warnings: tuple[str, ...]
+    possible: bool = True
 
 
 def estimate_run(
@@ -133,6 +135,7 @@ def estimate_run(
         free_memory=int(psutil.virtual_memory().available),
         free_disk=_free_disk(output),
         warnings=tuple(warnings),
+        possible=not warnings,
     )
     told = (*warnings, *_warnings(estimate, output.parent, found, window))
     return RunEstimate(**{**vars(estimate), "warnings": told})

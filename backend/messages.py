@@ -125,7 +125,7 @@ class Preview(LabelingMessage):
     Each answer writes two files into ``folder`` and tells of them with the values ``stage`` ("coarse", "features" or
     "refined"), ``labels`` and ``uncertainty`` (paths), ``width`` and ``height`` (of the pictures), ``corners`` (where
     their upper left, upper right, lower right and lower left corners lie, in the raster's coordinates), ``classes``
-    (a list of ``id``, ``name``, ``pixels``), ``tiles`` and ``tiles_total`` (parts of the view encoded so far, of all) and
+    (a list of ``id``, ``name``, ``pixels``), ``tiles`` and ``tiles_total`` (parts encoded so far, of all in view) and
     ``notes`` (texts). All answers but the last are ``partial``. The files hold one byte a pixel, row by row: the place
     of the class in ``classes`` and the uncertainty 0..100 (percent); 255 stands for no data.
 
@@ -164,7 +164,8 @@ class Estimate(LabelingMessage):
     """Tell what a run would take, before it is begun; nothing is written.
 
     Answered by a result with ``width``, ``height``, ``tiles``, ``seconds``, ``memory`` and ``disk`` (bytes),
-    ``free_memory``, ``free_disk`` and ``warnings`` (texts: what speaks against the run).
+    ``free_memory``, ``free_disk``, ``warnings`` (texts: what speaks against the run) and ``possible`` (false when the
+    outputs cannot be written, of which the first warning tells).
     """
 
     KIND: ClassVar[str] = "estimate"

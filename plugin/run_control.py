@@ -131,6 +131,9 @@ class RunControl(QObject):
 
     def _on_estimate(self, estimate: dict[str, Any]) -> None:
         self._request = None
+        if not estimate["possible"]:
+            self._end(estimate["warnings"][0])
+            return
         warnings = list(estimate.get("warnings", []))
         output = Path(self._message.output)
         if output.exists():

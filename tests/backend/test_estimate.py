@@ -131,7 +131,9 @@ def test_too_little_memory_and_disk(inputs, options, tmp_path, monkeypatch) -> N
 
 
 def test_what_is_wrong_with_the_output_is_a_warning(inputs, options, tmp_path) -> None:
-    assert "does not exist" in estimate_run(*inputs, tmp_path / "gone" / "labels.tif", options).warnings[0]
+    found = estimate_run(*inputs, tmp_path / "gone" / "labels.tif", options)
+    assert "does not exist" in found.warnings[0] and not found.possible
+    assert estimate_run(*inputs, tmp_path / "labels.tif", options).possible
     assert "overwrite the input" in estimate_run(*inputs, inputs[0], options).warnings[0]
     if os.name != "nt" and os.geteuid() != 0:
         (tmp_path / "closed").mkdir(mode=0o500)

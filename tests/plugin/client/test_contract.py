@@ -72,6 +72,7 @@ def test_every_request_is_answered_as_its_documentation_says(
             messages.Estimate(**fit, output=str(tmp_path / "other.tif")),
             {
                 "width", "height", "tiles", "seconds", "memory", "disk", "free_memory", "free_disk", "warnings",
+                "possible",
             },
         ),
         (messages.Vectorize(0, str(labels), str(polygons)), {"output", "polygons"}),
