@@ -77,8 +77,10 @@ def qgis(tmp_path: Path, pictures: Path, backend_python: str) -> Callable[..., d
             "PYTHONPATH": str(HERE),
             **variables,
         }
+        # xvfb-run looks for a free screen, but two that look at the same time find the same one.
+        screen = str(99 + 40 * (sum(name.encode()) % 20))
         command = [
-            "xvfb-run", "-a", "-s", "-screen 0 1500x950x24", "qgis", "--nologo", "--noversioncheck",
+            "xvfb-run", "-a", "-n", screen, "-s", "-screen 0 1500x950x24", "qgis", "--nologo", "--noversioncheck",
             "--profiles-path", str(profiles), "--code", str(HERE / scenario),
         ]  # fmt: skip
         done = subprocess.run(
