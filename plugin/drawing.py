@@ -23,6 +23,7 @@ from .support_layer import (
     style_support_layer,
     update_class_names,
 )
+from .support_package import SupportExistsError
 from .translation import tr
 
 if TYPE_CHECKING:
@@ -125,7 +126,11 @@ class Drawing(QObject):
         """
         if self._session.support is None:
             path = support_path(raster, self._session.project)
-            layer = create_support_layer(path, raster.crs(), path.stem)
+            try:
+                layer = create_support_layer(path, raster.crs(), path.stem)
+            except SupportExistsError:  # another QGIS was faster
+                path = support_path(raster, self._session.project)
+                layer = create_support_layer(path, raster.crs(), path.stem)
             self._session.project.addMapLayer(layer)
             self._session.set_support(layer)
             self.layerCreated.emit(str(path))

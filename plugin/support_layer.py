@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,14 @@ from qgis.PyQt.QtGui import QColor
 from .classes import ClassEntry
 from .compat import POLYGON_GEOMETRY, STROKE_STYLE
 from .geometries import clean_polygon
-from .support_package import FIELDS, TABLE, SupportLayerError, polygon_fields, write_polygons
+from .support_package import (
+    FIELDS,
+    TABLE,
+    SupportExistsError,
+    SupportLayerError,
+    polygon_fields,
+    write_polygons,
+)
 from .translation import tr
 
 SUPPORT, VALIDATION = "support", "validation"
@@ -63,18 +70,19 @@ def create_support_layer(path: Path, crs: QgsCoordinateReferenceSystem, name: st
         The layer, which is in no project yet.
 
     Raises:
-        SupportLayerError: When the file exists or cannot be written.
+        SupportExistsError: When the file exists.
+        SupportLayerError: When it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".gpkg":
         path = path.with_name(f"{path.name}.gpkg")
-    if path.exists():
-        raise SupportLayerError(
-            tr("{path} exists already; choose another name, or add that file to the project.").format(
-                path=path
-            )
-        )
-    write_polygons(path, crs, ())
+    _reserve(path)
+    try:
+        write_polygons(path, crs, ())
+    except SupportLayerError:
+        with suppress(OSError):
+            path.unlink()
+        raise
     layer = QgsVectorLayer(f"{path}|layername={TABLE}", name, "ogr")
     if not layer.isValid():
         raise SupportLayerError(
@@ -83,6 +91,20 @@ def create_support_layer(path: Path, crs: QgsCoordinateReferenceSystem, name: st
     if not crs.isValid():
         layer.setCrs(crs)
     return layer
+
+
+def _reserve(path: Path) -> None:
+    """Take a name with an empty file, so that another QGIS does not take it at the same time."""
+    try:
+        path.open("x").close()
+    except FileExistsError as error:
+        raise SupportExistsError(
+            tr("{path} exists already; choose another name, or add that file to the project.").format(
+                path=path
+            )
+        ) from error
+    except OSError:
+        return  # what is wrong with the folder is told by who writes the file
 
 
 def is_support_layer(layer: QgsMapLayer | None) -> bool:

@@ -30,6 +30,10 @@ class SupportLayerError(Exception):
     """A support layer that cannot serve; the message is one sentence, with the fix where there is one."""
 
 
+class SupportExistsError(SupportLayerError):
+    """A file of that name is there already."""
+
+
 def polygon_fields() -> QgsFields:
     """The fields of a support layer."""
     # By way of a layer in memory, since the enum for the types of fields is another one in newer versions of QGIS.

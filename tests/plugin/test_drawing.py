@@ -186,3 +186,23 @@ def test_folders_that_cannot_be_written(plugin_module, session, monkeypatch, tmp
         tmp_path,
         tmp_path / "data",
     )
+
+
+def test_another_qgis_takes_the_name_at_the_same_time(
+    plugin_module, session, drawing, monkeypatch, tmp_path
+) -> None:
+    taken = tmp_path / "my project_support.gpkg"
+    module = plugin_module("plugin.drawing")
+    suggest = module.support_path
+
+    def late(raster, project):
+        path = suggest(raster, project)
+        if path == taken:
+            taken.write_text("of another QGIS")
+        return path
+
+    monkeypatch.setattr(module, "support_path", late)
+    drawing.start(session.classes.entries()[0])
+    drawing.add(square(LEFT + 6, TOP - 30))
+    assert taken.read_text() == "of another QGIS" and drawing.said == []
+    assert session.support.source().partition("|")[0] == str(tmp_path / "my project_support_2.gpkg")
