@@ -165,7 +165,7 @@ class RunControl(QObject):
         for note in task.notes:
             log(note)
         seconds = time_text(task.value["seconds"])
-        text = tr("The result is on the map as “{0}”, after {1} on {2}.")
+        text = tr("“{0}” is on the map ({1}, {2}).")
         self._end(text.format(group.name(), seconds, task.value["device"]), True)
 
     def _on_terminated(self) -> None:
