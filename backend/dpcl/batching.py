@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..episodes.augmentation import augment
-from ..episodes.episode import Episode
+from ..episodes.episode import IGNORE, Episode
 from .folding import folded_norms
 from .options import MethodError
+from .pooling import is_shared
 
 
 def check_episodes(episodes: Sequence[Episode]) -> None:
@@ -48,7 +49,7 @@ def check_episodes(episodes: Sequence[Episode]) -> None:
 
 
 def encode_together(encoder: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
-    """Encode images in one batch.
+    """Encode images in one batch; those that ways share are encoded once, and their features are shared as well.
 
     Args:
         encoder: From (batch_size, 3, height, width) to (batch_size, channels, height / 8, width / 8).
@@ -57,11 +58,14 @@ def encode_together(encoder: nn.Module, images: Sequence[Tensor]) -> list[Tensor
     Returns:
         For each the features in single precision, shape (..., channels, height / 8, width / 8).
     """
-    batch = torch.cat([one.flatten(0, -4) for one in images])
+    own = [one[:1] if is_shared(one) else one for one in images]
     with folded_norms(encoder):
-        features = encoder(batch)
-    parts = features.float().split([one.shape[:-3].numel() for one in images])
-    return [part.view(*one.shape[:-3], *part.shape[1:]) for part, one in zip(parts, images, strict=True)]
+        features = encoder(torch.cat([one.flatten(0, -4) for one in own]))
+    parts = features.float().split([one.shape[:-3].numel() for one in own])
+    return [
+        part.view(*once.shape[:-3], *part.shape[1:]).expand(*one.shape[:-3], -1, -1, -1)
+        for part, once, one in zip(parts, own, images, strict=True)
+    ]
 
 
 def draw_views(images: Tensor, labels: Tensor, redraws: int) -> tuple[Tensor, Tensor]:
@@ -75,6 +79,22 @@ def draw_views(images: Tensor, labels: Tensor, redraws: int) -> tuple[Tensor, Te
     pairs = zip(images.flatten(0, -4), labels.flatten(0, -3), strict=True)
     views, moved = zip(*(augment(image, one, redraws) for image, one in pairs), strict=True)
     return torch.stack(views).view_as(images), torch.stack(moved).view_as(labels)
+
+
+def draw_support_views(episode: Episode, redraws: int) -> tuple[Tensor, Tensor]:
+    """An augmented view of each support image with its masks, of the same shapes; see :func:`augment`.
+
+    Ways that share their images share the views too.
+    """
+    if not is_shared(episode.support_images):
+        return draw_views(episode.support_images, episode.support_masks, redraws)
+    ways = torch.arange(1, episode.way + 1, device=episode.support_masks.device)[:, None, None, None]
+    objects = (ways * (episode.support_masks == 1)).amax(dim=0)
+    nothing = (episode.support_masks == 0).any(dim=0)
+    labels = torch.where(objects > 0, objects, torch.where(nothing, 0, IGNORE)).to(torch.uint8)
+    images, moved = draw_views(episode.support_images[0], labels, redraws)
+    masks = torch.where(moved == ways, 1, torch.where(moved == 0, 0, IGNORE)).to(torch.uint8)
+    return images.expand_as(episode.support_images), masks
 
 
 @contextmanager

@@ -12,16 +12,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..encoders.encoder import Encoder
 from ..episodes.episode import Episode
-from .batching import check_episodes, draw_views, encode_together, random_numbers
+from .batching import check_episodes, draw_support_views, draw_views, encode_together, random_numbers
 from .cacl import class_agnostic_loss
 from .cscl import class_specific_loss
 from .gathering import gather_keys, process_index
 from .matching import cosine_scores
 from .momentum_encoder import MomentumEncoder
 from .options import MethodOptions
-from .pooling import masked_average_pool
 from .prototype_dictionary import PrototypeDictionary
-from .prototypes import SupportPrototypes, query_prototypes, support_prototypes
+from .prototypes import SupportPrototypes, pool_support, query_prototypes, support_prototypes
 from .segmentation import alignment_loss, segmentation_loss
 
 
@@ -169,7 +168,7 @@ class DualPrototypicalContrast(nn.Module):
         options = self.options
         views = []
         if self.dictionary is not None:
-            views += [draw_views(e.support_images, e.support_masks, options.redraws) for e in episodes]
+            views += [draw_support_views(e, options.redraws) for e in episodes]
         if options.class_agnostic_weight:
             views += [draw_views(e.query_images, e.query_labels, options.redraws) for e in episodes]
         keys = encode_together(momentum_encoder, [images for images, _ in views])
@@ -197,7 +196,7 @@ class DualPrototypicalContrast(nn.Module):
         for episode, own, features, mask in zip(episodes, prototypes, keys, masks, strict=False):
             anchor, present = own.anchors(options.anchor)
             seen = (mask == 1).flatten(0, 1)
-            pooled = masked_average_pool(features.flatten(0, 1), seen[:, None])[:, 0]
+            pooled = pool_support(features, (mask == 1)[:, :, None])[:, :, 0].flatten(0, 1)
             anchors.append(anchor.flatten(0, 1))
             positives.append(pooled)
             valid.append(present.flatten() & seen.flatten(1).any(dim=1))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .options import Anchor
-from .pooling import EPSILON, masked_average_pool
+from .pooling import EPSILON, is_shared, masked_average_pool
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,30 @@ def support_prototypes(features: Tensor, masks: Tensor) -> SupportPrototypes:
         masks: 1 the way's class, 0 background, anything else neither; shape (way, shot, mask height,
             mask width).
     """
-    way, shot = features.shape[:2]
     both = torch.stack([masks == 1, masks == 0], dim=2)
-    pooled = masked_average_pool(features.flatten(0, 1), both.flatten(0, 1)).view(way, shot, 2, -1)
+    pooled = pool_support(features, both)
     shots, backgrounds = pooled.unbind(dim=2)
     present = both[:, :, 0].flatten(2).any(dim=2)
     return SupportPrototypes(shots, present, shots.mean(dim=1), backgrounds.mean(dim=(0, 1)))
+
+
+def pool_support(features: Tensor, masks: Tensor) -> Tensor:
+    """Average each support image over its masks.
+
+    Args:
+        features: Shape (way, shot, channels, height, width); those that all ways share are read once.
+        masks: Shape (way, shot, masks, mask height, mask width), bool.
+
+    Returns:
+        Shape (way, shot, masks, channels); 0 where a mask is empty.
+    """
+    way, shot = masks.shape[:2]
+    if is_shared(features):
+        of_image = masks.transpose(0, 1).flatten(1, 2)
+        pooled = masked_average_pool(features[0], of_image)
+        return pooled.view(shot, way, -1, pooled.shape[-1]).transpose(0, 1)
+    pooled = masked_average_pool(features.flatten(0, 1), masks.flatten(0, 1))
+    return pooled.view(way, shot, *pooled.shape[1:])
 
 
 def query_prototypes(features: Tensor, labels: Tensor, way: int) -> tuple[Tensor, Tensor]:
