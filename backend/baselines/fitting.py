@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..dpcl.batching import random_numbers
 from ..dpcl.options import MethodError
 from ..episodes.episode import IGNORE
 
@@ -56,6 +55,8 @@ class SupervisedSegmenter:
         self.build, self.options, self.device = build, options or FittingOptions(), torch.device(device)
         self.network: nn.Module | None = None
 
+    @torch.inference_mode(False)  # whoever evaluates has it on, but this trains
+    @torch.enable_grad()
     def fit(self, support_images: Tensor, support_masks: Tensor) -> None:
         """Fit a new network on an episode's support.
 
@@ -67,7 +68,9 @@ class SupervisedSegmenter:
             MethodError: When no pixel of the support is labelled, or the loss is no longer finite.
         """
         images, labels = merge_support(support_images, support_masks)
-        with random_numbers(self.options.seed):
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(self.options.seed)
             network = self.build(len(support_images) + 1).to(self.device)
             fit_network(network, images.to(self.device), labels.to(self.device), self.options)
         self.network = network.eval()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from ..dpcl.batching import check_episodes, encode_together, random_numbers
 from ..dpcl.matching import cosine_scores
 from ..dpcl.method import LossParts
+from ..dpcl.options import MethodError
 from ..dpcl.prototypes import query_prototypes, support_prototypes
 from ..dpcl.segmentation import alignment_loss, segmentation_loss
 from ..encoders.encoder import Encoder
@@ -20,6 +23,33 @@ ITERATIONS = 10
 FEW = 10  # features; with no more, PPNet clusters those at the mask's own resolution
 
 
+@dataclass(frozen=True)
+class PartOptions:
+    """Options of PPNet; the numbers are those of its code.
+
+    Attributes:
+        parts: Prototypes of each class: the clusters of its k-means.
+        share: Of the class's mean that is added to each of them.
+        alpha: Scale of the cosine.
+        seed: Of the first centres.
+    """
+
+    parts: int = 5
+    share: float = 0.8
+    alpha: float = 20.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.parts < 1:
+            raise MethodError(f"The option parts must be at least 1, not {self.parts}.")
+        if not (math.isfinite(self.share) and self.share >= 0):
+            raise MethodError(f"The option share must be 0 or more, not {self.share}.")
+        if not (math.isfinite(self.alpha) and self.alpha > 0):
+            raise MethodError(f"The option alpha must be above 0, not {self.alpha}.")
+        if self.seed < 0:
+            raise MethodError(f"The option seed must be 0 or more, not {self.seed}.")
+
+
 class PartPrototypeNetwork(nn.Module):
     """PPNet without its semantic branch and unlabelled images (PPNet-PyTorch's FewShotSegPart).
 
@@ -27,18 +57,17 @@ class PartPrototypeNetwork(nn.Module):
     its largest cosine with any of them. The alignment loss does the same from the predicted query to the support.
 
     Attributes:
+        encoder: The one that is trained; its batch normalisations stay as they are.
         step: Training steps so far, from which the first centres are drawn, shape ().
     """
 
     step: Tensor
 
-    def __init__(
-        self, encoder: Encoder, parts: int = 5, share: float = 0.8, alpha: float = 20.0, seed: int = 0
-    ) -> None:
+    def __init__(self, encoder: Encoder, options: PartOptions | None = None) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.parts, self.share, self.alpha, self.seed = parts, share, alpha, seed
+        self.encoder, self.options = encoder, options or PartOptions()
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> PartPrototypeNetwork:
         """Training mode, in which batch normalisation stays as it is."""
@@ -57,7 +86,7 @@ class PartPrototypeNetwork(nn.Module):
         pairs = zip(episodes, features[: len(episodes)], features[len(episodes) :], strict=True)
         with (
             torch.autocast(features[0].device.type, enabled=False),
-            random_numbers(self.seed, int(self.step)),
+            random_numbers(self.options.seed, int(self.step)),
         ):
             segmentation, alignment = torch.stack([self._losses(*pair) for pair in pairs]).mean(dim=0)
         if self.training:
@@ -65,15 +94,42 @@ class PartPrototypeNetwork(nn.Module):
         zero = torch.zeros_like(segmentation)
         return LossParts(segmentation, alignment, zero, zero, segmentation + alignment)
 
-    @torch.no_grad()
+    def update_momentum_encoder(self) -> None:
+        """Nothing to do: there is none."""
+
     def segment(self, episode: Episode) -> Tensor:
         """Score an episode's queries, shape (queries, 1 + way, height, width); the same for the same seed and step."""
         check_episodes([episode])
-        support, query = encode_together(self.encoder, [episode.support_images, episode.query_images])
-        with torch.autocast(query.device.type, enabled=False), random_numbers(self.seed, int(self.step)):
-            scores = self._match(query, self._support_parts(support, episode.support_masks))
-        size = episode.query_images.shape[-2:]
-        return F.interpolate(scores, size=size, mode="bilinear", align_corners=False)
+        parts = self.support_parts(episode.support_images, episode.support_masks)
+        return self.score(episode.query_images, parts)
+
+    @torch.no_grad()
+    def support_parts(self, images: Tensor, masks: Tensor) -> Tensor:
+        """The parts of the background and of each way, shape (1 + way, parts, channels).
+
+        Args:
+            images: Shape (way, shot, 3, height, width).
+            masks: Shape (way, shot, height, width): 1 the way's class, 0 anything else, 255 ignored.
+        """
+        (features,) = encode_together(self.encoder, [images])
+        with (
+            torch.autocast(features.device.type, enabled=False),
+            random_numbers(self.options.seed, int(self.step)),
+        ):
+            return self._support_parts(features, masks)
+
+    @torch.no_grad()
+    def score(self, images: Tensor, parts: Tensor) -> Tensor:
+        """Score images, shape (images, 1 + way, height, width).
+
+        Args:
+            images: Shape (images, 3, height, width).
+            parts: From :meth:`support_parts`.
+        """
+        (features,) = encode_together(self.encoder, [images])
+        with torch.autocast(features.device.type, enabled=False):
+            scores = self._match(features, parts)
+        return F.interpolate(scores, size=images.shape[-2:], mode="bilinear", align_corners=False)
 
     def _losses(self, episode: Episode, support: Tensor, query: Tensor) -> Tensor:
         scores = self._match(query, self._support_parts(support, episode.support_masks))
@@ -85,7 +141,7 @@ class PartPrototypeNetwork(nn.Module):
 
     def _match(self, features: Tensor, parts: Tensor) -> Tensor:
         """The best part's score: parts (..., classes, parts, channels) to (..., classes, height, width)."""
-        scores = cosine_scores(features, parts.flatten(-3, -2), self.alpha)
+        scores = cosine_scores(features, parts.flatten(-3, -2), self.options.alpha)
         split = scores.view(*scores.shape[:-3], parts.shape[-3], parts.shape[-2], *scores.shape[-2:])
         return split.amax(dim=-3)
 
@@ -103,8 +159,8 @@ class PartPrototypeNetwork(nn.Module):
         return self._parts(members, means), counts[1:] > 0
 
     def _parts(self, members: Sequence[Tensor], means: Tensor) -> Tensor:
-        centers = torch.stack([kmeans(own, self.parts) for own in members])
-        return centers + self.share * means[:, None]
+        centers = torch.stack([kmeans(own, self.options.parts) for own in members])
+        return centers + self.options.share * means[:, None]
 
 
 def members_of(features: Tensor, masks: Tensor, scale: int) -> Tensor:

@@ -39,7 +39,7 @@ def load_checkpoint(path: Path, layers: Sequence[int] | None = None) -> LoadedMo
 
     Args:
         path: The file.
-        layers: Levels to use instead of those that the checkpoint names; only without projections.
+        layers: Levels to use instead of those that the checkpoint names; only without projections and compression.
 
     Raises:
         ModelError: When the file is missing or damaged, its metadata are not understood, or its tensors are
@@ -89,14 +89,13 @@ def with_layers(layout: EncoderLayout, layers: Sequence[int] | None) -> EncoderL
     """The layout with other levels.
 
     Raises:
-        ModelError: When the layout has projections, which were trained for the levels that it names.
+        ModelError: When the layout has projections or a compression, which were trained for the levels that it names.
     """
     if not layers or tuple(sorted(layers)) == layout.layers:
         return layout
-    if layout.projections:
-        raise ModelError(
-            f"its projections were trained for the layers {layout.layers}; leave the layers as they are."
-        )
+    if layout.projections or layout.compression:
+        what = "projections were" if layout.projections else "compression was"
+        raise ModelError(f"its {what} trained for the layers {layout.layers}; leave the layers as they are.")
     return replace(layout, layers=tuple(sorted(layers)), level_scales=())
 
 
@@ -140,7 +139,7 @@ def fill_encoder(encoder: Encoder, tensors: Mapping[str, Tensor]) -> None:
         if name.endswith("running_var") and (parameter < 0).any():
             raise ModelError(f"the tensor {name} holds negative variances.")
     # VGG's one list of features is cut at the deepest level, so there a surplus is right.
-    parts = {"projections", *(_part(name) for name in target)} - {"features"}
+    parts = {"projections", "compression", *(_part(name) for name in target)} - {"features"}
     surplus = sorted(name for name in tensors if name not in target and _part(name) in parts)
     if surplus:
         raise ModelError(f"it has tensors that its architecture does not know, like {surplus[0]}.")

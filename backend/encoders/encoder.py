@@ -1,4 +1,4 @@
-"""The encoder: backbone levels, optional one-layer projections, one feature map at 1/8."""
+"""The encoder: backbone levels, optional projections and compression, one feature map at 1/8."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import STRIDE, build_backbone
-from .layout import EncoderLayout
+from .layout import Compression, EncoderLayout
 
 
 class Encoder(nn.Module):
     """From 8-bit RGB images to one feature map at 1/8 of their size.
 
     The levels that the layout names are projected to a common width where the layout has projections (DPCL,
-    Section 4.1: "one-layer MLPs", here 1 x 1 convolutions), scaled, and concatenated.
+    Section 4.1: "one-layer MLPs", here 1 x 1 convolutions), scaled, concatenated, and compressed where the layout has
+    a compression (Jiang et al., Section II-C).
 
     Attributes:
         stride: Input pixels per feature, 8.
@@ -32,6 +33,10 @@ class Encoder(nn.Module):
         for level, size_in, size_out in zip(layout.layers, sizes, layout.projections, strict=False):
             self.projections[f"layer{level}"] = nn.Conv2d(size_in, size_out, kernel_size=1)
         self.channels = sum(layout.projections or sizes)
+        self.compression = nn.Sequential()  # nothing
+        if layout.compression is not None:
+            self.compression = _convolution(self.channels, layout.compression)
+            self.channels = layout.compression.channels
         self.first_center = self.backbone.first_center
         pre = layout.preprocessing
         order = slice(None) if pre.order == "RGB" else [2, 1, 0]
@@ -61,4 +66,13 @@ class Encoder(nn.Module):
             levels = [head(f) for head, f in zip(heads, levels, strict=True)]
         if self.layout.level_scales:
             levels = [f * s for f, s in zip(levels, self.layout.level_scales, strict=True)]
-        return levels[0] if len(levels) == 1 else torch.cat(levels, dim=1)
+        features = levels[0] if len(levels) == 1 else torch.cat(levels, dim=1)
+        compressed: Tensor = self.compression(features)
+        return compressed
+
+
+def _convolution(channels: int, compression: Compression) -> nn.Sequential:
+    """The compression of that many channels."""
+    reach = compression.dilation
+    conv = nn.Conv2d(channels, compression.channels, kernel_size=3, padding=reach, dilation=reach)
+    return nn.Sequential(conv, nn.ReLU(inplace=True)) if compression.relu else nn.Sequential(conv)

@@ -10,6 +10,7 @@ any safetensors viewer::
     input:        RGB, 0..1, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225)
     projections:  layer2:512,layer3:512           or absent
     level_scales: 1.0,1.0                         or absent
+    compression:  256 channels, 3x3, dilation 1   or with ", relu" behind it, or absent
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ _INPUT = re.compile(
 # What follows may name the other convolution ("not on conv2 as in torchvision").
 _STRIDE = re.compile(r"^\s*(?:on\s+)?(conv1|conv2)\b", re.I)
 _PROJECTION = re.compile(r"^\s*layer(\d+)\s*:\s*(\d+)\s*$", re.I)
+_COMPRESSION = re.compile(
+    r"^\s*(\d+)\s+channels\s*,\s*3\s*x\s*3\s*,\s*dilation\s+(\d+)\s*(,\s*relu)?\s*$", re.I
+)
 _WIDEST = 65_536  # channels; keeps a damaged number from filling the memory
+_FARTHEST = 64  # cells; of a dilation
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,49 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Compression:
+    """The 3 x 3 convolution behind the concatenated levels of Jiang et al. ("another 3 x 3 convolution", Section II-C).
+
+    The letter says nothing of an activation; none is the default, since a cosine needs both signs. CANet, whose network
+    its description follows, has a dilation of 2 and a ReLU.
+
+    Attributes:
+        channels: That come out of it, 256 in the letter.
+        dilation: Cells between the points of the kernel.
+        relu: Whether a ReLU follows.
+    """
+
+    channels: int = 256
+    dilation: int = 1
+    relu: bool = False
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.channels <= _WIDEST and 1 <= self.dilation <= _FARTHEST):
+            raise ModelError(
+                f"The compression must have 1 to {_WIDEST} channels and a dilation of 1 to {_FARTHEST}, not "
+                f"{self.channels} and {self.dilation}."
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Compression:
+        """Read the ``compression`` line of a checkpoint's metadata.
+
+        Raises:
+            ModelError: When the line is not understood.
+        """
+        found = _COMPRESSION.match(text)
+        if found is None:
+            raise ModelError(
+                f"The checkpoint's compression {text!r} is not understood; write it like '{cls()}', with ', relu' "
+                "behind it where a ReLU follows."
+            )
+        return cls(int(found[1]), int(found[2]), found[3] is not None)
+
+    def __str__(self) -> str:
+        return f"{self.channels} channels, 3x3, dilation {self.dilation}" + (", relu" if self.relu else "")
+
+
+@dataclass(frozen=True)
 class EncoderLayout:
     """Everything besides the weights that decides what an encoder computes.
 
@@ -101,6 +149,7 @@ class EncoderLayout:
         preprocessing: From an 8-bit image to the network's input.
         projections: Output channels of the one-layer projection of each level (DPCL, Section 4.1), or empty.
         level_scales: A factor per level before concatenation, or empty for 1.
+        compression: A convolution of the concatenated levels, or None.
     """
 
     architecture: Architecture = "resnet50"
@@ -110,6 +159,7 @@ class EncoderLayout:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     projections: tuple[int, ...] = ()
     level_scales: tuple[float, ...] = ()
+    compression: Compression | None = None
 
     def __post_init__(self) -> None:
         if self.architecture not in ("resnet50", "vgg16"):
@@ -143,6 +193,7 @@ class EncoderLayout:
             lacking = " and ".join(missing)
             raise ModelError(f"The checkpoint's metadata lacks {lacking}; it cannot be used safely.")
         words = metadata["architecture"].lower().split()
+        compression = metadata.get("compression", "")
         try:
             layers = tuple(int(part) for part in _parts(metadata.get("layers", "2,3")))
             return cls(
@@ -153,6 +204,7 @@ class EncoderLayout:
                 preprocessing=Preprocessing.parse(metadata["input"]),
                 projections=_projections(metadata.get("projections", ""), layers),
                 level_scales=tuple(float(part) for part in _parts(metadata.get("level_scales", ""))),
+                compression=Compression.parse(compression) if compression.strip() else None,
             )
         except ValueError as error:
             raise ModelError(f"The checkpoint's metadata is malformed ({error}).") from error
@@ -171,6 +223,8 @@ class EncoderLayout:
             metadata["projections"] = ",".join(f"layer{level}:{size}" for level, size in pairs)
         if self.level_scales:
             metadata["level_scales"] = ",".join(map(_exact, self.level_scales))
+        if self.compression is not None:
+            metadata["compression"] = str(self.compression)
         return metadata
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core.core_schema import ValidationInfo
 
-from ..dpcl.options import MethodOptions
+from ..episodes.episode import Boundary
 from ..errors import ProtolabelError
-
-_METHOD = TypeAdapter(checked_dataclass(MethodOptions, frozen=True, config=ConfigDict(extra="forbid")))
+from .algorithms import Algorithm, method_values, paper_sections
 
 
 class ConfigurationError(ProtolabelError):
@@ -29,7 +28,7 @@ class DataSection(_Section):
 
     Attributes:
         name: Of the dataset, see ``python -m backend data --help``.
-        root: Its folder; relative paths begin at the configuration file.
+        root: Its folder; a relative path begins at the configuration file, on the command line where that is called.
         fold: Which classes are held out for the test, where the dataset has folds.
         split: Which images, in the dataset's own words; None for those that it is trained on.
         options: Further options of the dataset.
@@ -51,6 +50,8 @@ class EpisodeSection(_Section):
         queries: Query images.
         size: Height and width that images are resized to.
         mirror: Whether images are mirrored with probability 0.5.
+        boundary: What unlabelled pixels of support images are, such as VOC's outlines of objects: "ignore", or
+            "background" as in PANet's code.
     """
 
     way: int = Field(default=1, ge=1, le=100)
@@ -58,6 +59,7 @@ class EpisodeSection(_Section):
     queries: int = Field(default=1, ge=1, le=100)
     size: int = Field(default=473, ge=32, le=4096)
     mirror: bool = True
+    boundary: Boundary = "ignore"
 
 
 class EncoderSection(_Section):
@@ -65,9 +67,10 @@ class EncoderSection(_Section):
 
     Attributes:
         weights: A .safetensors file to begin from; None for torchvision's ImageNet weights.
-        architecture: "resnet50" or "vgg16", for torchvision's weights.
+        architecture: "resnet50" or "vgg16".
         layers: Levels that are concatenated (DPCL, Table 4).
         projection: Channels that each level is projected to (DPCL, Section 4.1), 0 for none.
+        compression: Channels of the 3 x 3 convolution behind the levels (Jiang et al., Section II-C), 0 for none.
         freeze: How many stages, from the first, keep their weights: 0 trains all, 2 the stem and level 1.
     """
 
@@ -75,6 +78,7 @@ class EncoderSection(_Section):
     architecture: Literal["resnet50", "vgg16"] = "resnet50"
     layers: tuple[int, ...] = (2, 3, 4)
     projection: int = Field(default=512, ge=0, le=8192)
+    compression: int = Field(default=0, ge=0, le=8192)
     freeze: int = Field(default=0, ge=0, le=4)
 
 
@@ -121,34 +125,45 @@ class RunSection(_Section):
 
 
 class Experiment(_Section):
-    """A training run.
+    """A training run; what is left open is as in the algorithm's paper.
 
     Attributes:
-        name: Of its folder and its model.
-        output: Where the folder goes; relative paths begin at the configuration file.
+        name: Of its folder and its model; {fold} and {shot} stand for data.fold and episodes.shot.
+        output: Where the folder goes; for relative paths see ``DataSection.root``.
         seed: Of everything that is drawn.
-        method: Options of the losses, see :class:`MethodOptions`.
+        algorithm: What is trained, see :mod:`.algorithms`.
+        method: All options of the algorithm, those that were not given too.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]|\{fold\}|\{shot\})*$")
     output: Path = Path("runs")
     seed: int = Field(default=1234, ge=0)
+    algorithm: Algorithm = "dpcl"
     data: DataSection
     episodes: EpisodeSection = EpisodeSection()
     encoder: EncoderSection = EncoderSection()
-    method: dict[str, Any] = Field(default_factory=dict)
+    method: dict[str, Any] = Field(default_factory=dict, validate_default=True)
     optimizer: OptimizerSection = OptimizerSection()
     run: RunSection = RunSection()
 
-    @model_validator(mode="after")
-    def _check_method(self) -> Experiment:
-        self.method_options()
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_sections(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        for section, paper in paper_sections(values.get("algorithm")).items():
+            given = values.get(section, {})
+            if isinstance(given, dict):
+                filled[section] = {**paper, **given}
+        return filled
 
-    def method_options(self) -> MethodOptions:
-        """The options of the method, with the experiment's seed."""
-        values = _METHOD.validate_python({"seed": self.seed, **self.method})
-        return MethodOptions(**{name: getattr(values, name) for name in values.__dataclass_fields__})
+    @field_validator("method")
+    @classmethod
+    def _fill_method(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not {"algorithm", "seed"} <= info.data.keys():
+            return given  # one of them is wrong, which is told
+        return method_values(info.data["algorithm"], {"seed": info.data["seed"], **given})
 
     @property
     def folder(self) -> Path:
@@ -165,6 +180,7 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
 
     Raises:
         ConfigurationError: When the file cannot be read, or a key is unknown, missing or wrong.
+        MethodError: When an option of the algorithm is wrong.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -177,22 +193,32 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
         raise ConfigurationError(
             f"The configuration {path} holds no keys; see the examples in resources/experiments."
         )
+    _begin_paths_at(path.resolve().parent, values)
     for change in changes:
         _apply(values, change)
+    _begin_paths_at(Path.cwd(), values)
     try:
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(f"The configuration {path}: {_first(error)}") from error
-    base = path.resolve().parent
-    return experiment.model_copy(
-        update={
-            "output": base / experiment.output,
-            "data": experiment.data.model_copy(update={"root": base / experiment.data.root.expanduser()}),
-            "encoder": experiment.encoder.model_copy(
-                update={"weights": base / experiment.encoder.weights if experiment.encoder.weights else None}
-            ),
-        }
-    )
+    return experiment.model_copy(update={"name": _filled_name(experiment)})
+
+
+def _filled_name(experiment: Experiment) -> str:
+    name, fold = experiment.name, experiment.data.fold
+    if "{fold}" in name and fold is None:
+        raise ConfigurationError(
+            f"The name {name} has a fold in it, but data.fold is not given; add data.fold=0."
+        )
+    return name.replace("{fold}", str(fold)).replace("{shot}", str(experiment.episodes.shot))
+
+
+def _begin_paths_at(folder: Path, values: dict[str, Any]) -> None:
+    """Make relative paths absolute; what is no path is told later."""
+    values.setdefault("output", "runs")
+    for holder, key in ((values, "output"), (values.get("data"), "root"), (values.get("encoder"), "weights")):
+        if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            holder[key] = str(folder / Path(holder[key]).expanduser())
 
 
 def _apply(values: dict[str, Any], change: str) -> None:

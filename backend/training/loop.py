@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
@@ -14,7 +15,7 @@ from .. import __version__
 from ..errors import ProtolabelError
 from .callbacks import EpisodePreviews, ModelKeeper
 from .checkpoints import AtomicCheckpointIO, git_revision
-from .configuration import Experiment
+from .configuration import ConfigurationError, Experiment
 from .data import EpisodeData, names
 from .module import EpisodicTraining
 from .network import build_method
@@ -33,15 +34,29 @@ def train(experiment: Experiment, progress: bool = True) -> Path:
         The last model.
 
     Raises:
-        ProtolabelError: When data or weights cannot serve, the folder holds another experiment, or the loss is no
-            number any more; the last checkpoint is then kept.
+        ProtolabelError: When data, weights or machine cannot serve, the folder holds another experiment, or loss or
+            weights are no numbers any more; the last checkpoint and its model are then kept.
     """
-    folder, run = experiment.folder, experiment.run
+    folder = experiment.folder
     data = EpisodeData(experiment)
+    data.train_dataloader()  # tells of episodes that cannot be drawn before anything is written
     method = build_method(experiment)
+    trainer = _trainer(experiment, data, progress)
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, experiment)
     last = folder / "checkpoints" / "last.ckpt"
+    module = EpisodicTraining(method, experiment.optimizer)
+    trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    return folder / "last.safetensors"
+
+
+def _trainer(experiment: Experiment, data: EpisodeData, progress: bool) -> lightning.Trainer:
+    """Lightning's loop; it writes nothing yet.
+
+    Raises:
+        ConfigurationError: When the machine has no such devices, or Lightning knows no such precision or strategy.
+    """
+    folder, run = experiment.folder, experiment.run
 
     def card(step: int, metrics: dict[str, float]) -> dict[str, str]:
         return model_card(experiment, data, step, metrics)
@@ -55,29 +70,32 @@ def train(experiment: Experiment, progress: bool = True) -> Path:
     ]
     if progress:
         callbacks.append(RichProgressBar())
-    trainer = lightning.Trainer(
-        default_root_dir=folder,
-        max_steps=run.iterations,
-        max_epochs=-1,
-        accelerator=run.accelerator,
-        devices=run.devices,
-        strategy=run.strategy,
-        precision=run.precision,  # type: ignore[arg-type]  # a name of Lightning's, which checks it
-        callbacks=callbacks,
-        logger=_loggers(folder),
-        log_every_n_steps=run.log_every,
-        val_check_interval=run.validate_every or None,
-        limit_val_batches=1.0 if run.validate_every else 0,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        plugins=[AtomicCheckpointIO()],
-    )
-    module = EpisodicTraining(method, experiment.optimizer)
-    trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-    return folder / "last.safetensors"
+    try:
+        return lightning.Trainer(
+            default_root_dir=folder,
+            max_steps=run.iterations,
+            max_epochs=-1,
+            accelerator=run.accelerator,
+            devices=run.devices,
+            strategy=run.strategy,
+            precision=run.precision,  # type: ignore[arg-type]  # a name of Lightning's, which checks it
+            callbacks=callbacks,
+            logger=_loggers(folder),
+            log_every_n_steps=run.log_every,
+            val_check_interval=run.validate_every or None,
+            limit_val_batches=1.0 if run.validate_every else 0,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            plugins=[AtomicCheckpointIO()],
+        )
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        reason = " ".join(str(error).split()).rstrip(".!")
+        raise ConfigurationError(
+            f"The run cannot be set up ({reason}); check run.accelerator, run.devices, run.strategy and run.precision."
+        ) from error
 
 
 def model_card(
@@ -109,4 +127,5 @@ def _claim(folder: Path, experiment: Experiment) -> None:
 
 
 def _loggers(folder: Path) -> list[Logger]:
-    return [CSVLogger(folder, "log", ""), TensorBoardLogger(folder, "log", "")]
+    """A table for each time that the training is started, since Lightning's begins anew, and one TensorBoard log."""
+    return [CSVLogger(folder, "log"), TensorBoardLogger(folder, "log", "")]

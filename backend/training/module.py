@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 import torch
 from torch import Tensor
 from torchmetrics import JaccardIndex
 
-from ..dpcl.method import DualPrototypicalContrast
+from ..dpcl.method import LossParts
+from ..encoders.encoder import Encoder
 from ..episodes.episode import IGNORE, Episode
 from ..errors import ProtolabelError
 from .configuration import OptimizerSection
 
 
 class DivergedError(ProtolabelError):
-    """The loss is no number any more."""
+    """Loss or weights are no numbers any more."""
+
+
+class EpisodicMethod(Protocol):
+    """What can be trained: a module with an encoder and losses.
+
+    Attributes:
+        encoder: What is trained, and what a model file keeps.
+    """
+
+    encoder: Encoder
+
+    def __call__(self, episodes: Sequence[Episode]) -> LossParts:
+        """The losses of a batch."""
+
+    def segment(self, episode: Episode) -> Tensor:
+        """Score an episode's queries, shape (queries, 1 + way, height, width), the background first."""
+
+    def update_momentum_encoder(self) -> None:
+        """What follows the optimiser's step."""
 
 
 class EpisodicTraining(lightning.LightningModule):
@@ -27,7 +47,7 @@ class EpisodicTraining(lightning.LightningModule):
     takes the same course as one that was never interrupted.
     """
 
-    def __init__(self, method: DualPrototypicalContrast, optimizer: OptimizerSection) -> None:
+    def __init__(self, method: EpisodicMethod, optimizer: OptimizerSection) -> None:
         """Prepare.
 
         Args:
@@ -42,24 +62,34 @@ class EpisodicTraining(lightning.LightningModule):
         """One step on a batch of episodes.
 
         Raises:
-            DivergedError: When the loss is not finite; the last checkpoint is still a good one.
+            DivergedError: When the loss is not finite.
         """
         parts = self.method(list(batch))
         total: Tensor = parts.total
         if not torch.isfinite(total):
-            raise DivergedError(
-                f"The loss is not finite at iteration {self.global_step}; the last checkpoint was kept. Lower "
-                "optimizer.lr, or the weights of the contrastive losses."
-            )
+            raise self._diverged("The loss is")
         for name in ("segmentation", "alignment", "class_specific", "class_agnostic", "total"):
             value = getattr(parts, name)
             self.log(f"loss/{name}", value, prog_bar=name != "total", batch_size=len(batch))
         return total
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
-        """Step, and let the momentum encoder follow; before any checkpoint is written."""
+        """Step, and let the momentum encoder follow; before any checkpoint is written.
+
+        Raises:
+            DivergedError: When the step made the weights useless, as a gradient does that is not finite. Checkpoints
+                and models are written after this, so none of them ever holds such weights.
+        """
         super().optimizer_step(*arguments, **options)
+        if not torch.isfinite(torch.nn.utils.get_total_norm(self.method.encoder.parameters())):
+            raise self._diverged("The weights are")
         self.method.update_momentum_encoder()
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(
+            f"{what} not finite at iteration {self.global_step}; what was saved before is kept: lower optimizer.lr or "
+            "the weights of the losses, and train under another name."
+        )
 
     def validation_step(self, batch: Sequence[Episode], index: int) -> None:
         """Count how well the queries of held-out episodes are segmented."""

@@ -1,4 +1,4 @@
-"""The encoder that a training begins with."""
+"""The network that a training begins with."""
 
 from __future__ import annotations
 
@@ -6,48 +6,75 @@ from dataclasses import replace
 
 import torch
 
+from ..baselines.ppnet_parts import PartOptions, PartPrototypeNetwork
 from ..dpcl.method import DualPrototypicalContrast
 from ..encoders.backbones import ResNet50
 from ..encoders.catalogue import load_model
 from ..encoders.checkpoint import load_checkpoint
 from ..encoders.encoder import Encoder
-from ..encoders.layout import EncoderLayout
+from ..encoders.layout import Compression
+from .algorithms import method_options
 from .configuration import ConfigurationError, EncoderSection, Experiment
+from .module import EpisodicMethod
 
 _RESNET = ("conv1 bn1", "layer1", "layer2", "layer3", "layer4")
 _VGG = (5, 10, 17, 24, 30)  # where the blocks of VGG-16's features end
 
 
-def build_method(experiment: Experiment) -> DualPrototypicalContrast:
-    """The network of an experiment with its first weights; new projections are drawn from the seed."""
+def build_method(experiment: Experiment) -> EpisodicMethod:
+    """The network of an experiment with its first weights; what is new in it is drawn from the seed.
+
+    Raises:
+        ProtolabelError: When the weights cannot serve, or all of them are frozen.
+    """
     torch.manual_seed(experiment.seed)
     encoder = build_encoder(experiment.encoder)
     freeze(encoder, experiment.encoder.freeze)
-    return DualPrototypicalContrast(encoder, experiment.method_options())
+    if not any(parameter.requires_grad for parameter in encoder.parameters()):
+        raise ConfigurationError(
+            f"With encoder.freeze at {experiment.encoder.freeze} there is nothing left to train; lower it."
+        )
+    encoder = encoder.to(
+        memory_format=torch.channels_last
+    )  # faster on the CPU, and on a GPU in half precision
+    options = method_options(experiment.algorithm, experiment.method)
+    if isinstance(options, PartOptions):
+        return PartPrototypeNetwork(encoder, options)
+    return DualPrototypicalContrast(encoder, options)
 
 
 def build_encoder(section: EncoderSection) -> Encoder:
-    """An encoder with weights from a file or from torchvision, and new projections where they are asked for.
+    """An encoder with weights from a file or from torchvision, and new projections or a compression as asked for.
 
     Raises:
-        ModelError: When the weights cannot be read or are of another architecture.
-        ConfigurationError: When the file lacks a level.
+        ModelError: When the weights cannot be read or lack a level.
+        ConfigurationError: When they are of another architecture, or have projections or a compression already.
     """
     if section.weights is not None:
         loaded = load_checkpoint(section.weights, section.layers)
     else:
         loaded = load_model(f"{section.architecture}-imagenet", section.layers)
     source = loaded.encoder
-    if not section.projection:
-        return source
-    if source.layout.projections:
+    layout = source.layout
+    if layout.architecture != section.architecture:
         raise ConfigurationError(
-            f"{loaded.name} has projections of its own; set encoder.projection to 0 to go on training them."
+            f"The weights {section.weights} are a {layout.architecture} and no {section.architecture}; set "
+            f"encoder.architecture to {layout.architecture}, or give other weights."
         )
-    layout: EncoderLayout = replace(
-        source.layout, projections=(section.projection,) * len(source.layout.layers)
+    if not section.projection and not section.compression:
+        return source
+    if layout.projections or layout.compression:
+        raise ConfigurationError(
+            f"The weights {section.weights} have a projection or compression of their own; set encoder.projection "
+            "and encoder.compression to 0 to go on training it."
+        )
+    encoder = Encoder(
+        replace(
+            layout,
+            projections=(section.projection,) * len(layout.layers) if section.projection else (),
+            compression=Compression(section.compression) if section.compression else None,
+        )
     )
-    encoder = Encoder(layout)
     encoder.backbone.load_state_dict(source.backbone.state_dict())
     return encoder
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from backend.baselines.ppnet_parts import PartPrototypeNetwork, kmeans, members_of
+from backend.baselines.ppnet_parts import PartOptions, PartPrototypeNetwork, kmeans, members_of
 from backend.dpcl.method import DualPrototypicalContrast
-from backend.dpcl.options import MethodOptions
+from backend.dpcl.options import MethodError, MethodOptions
 from backend.encoders.encoder import Encoder
 from backend.encoders.layout import EncoderLayout
 from backend.episodes.episode import Episode
@@ -74,7 +74,7 @@ def test_members_of_a_small_object_are_at_the_masks_resolution():
 
 def test_one_part_is_near_panet(encoder, episode):
     """The mean at twice the resolution is nearly that at full resolution."""
-    parts = PartPrototypeNetwork(encoder, parts=1).segment(episode)
+    parts = PartPrototypeNetwork(encoder, PartOptions(parts=1)).segment(episode)
     panet = DualPrototypicalContrast(encoder, MethodOptions.panet()).segment(episode)
     assert parts.shape == panet.shape == (2, 3, 48, 48)
     torch.testing.assert_close(parts, panet, atol=0.3, rtol=0)
@@ -107,3 +107,11 @@ def test_no_object(encoder, episode, value):
     assert parts.total.isfinite()
     gradient = network.encoder.projections["layer2"].weight.grad
     assert gradient is not None and gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"parts": 0}, {"share": -0.1}, {"alpha": 0.0}, {"alpha": float("nan")}, {"seed": -1}]
+)
+def test_options_that_are_wrong(wrong):
+    with pytest.raises(MethodError, match=f"The option {next(iter(wrong))} must be"):
+        PartOptions(**wrong)

@@ -14,12 +14,14 @@ from torch import Tensor
 
 from backend.encoders.checkpoint import load_checkpoint, save_checkpoint, with_layers
 from backend.encoders.encoder import Encoder
-from backend.encoders.layout import EncoderLayout
+from backend.encoders.layout import Compression, EncoderLayout
 from backend.errors import ModelError
 
 MakeEncoder = Callable[[EncoderLayout], Encoder]
 RESNET = EncoderLayout(layers=(2,), stride_on="conv1", bn_eps=1.001e-5)
 VGG = EncoderLayout("vgg16", (2,), projections=(16,), level_scales=(0.7,))
+JIANG = EncoderLayout(layers=(2, 3), compression=Compression(24))
+CANET = EncoderLayout("vgg16", (2, 3), compression=Compression(24, 2, relu=True))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,9 @@ def _image(side: int = 64) -> Tensor:
     return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(3)) * 255.0
 
 
-@pytest.mark.parametrize("layout", [RESNET, VGG], ids=["resnet50", "vgg16"])
+@pytest.mark.parametrize(
+    "layout", [RESNET, VGG, JIANG, CANET], ids=["resnet50", "vgg16", "compression", "compression with ReLU"]
+)
 def test_round_trip(layout: EncoderLayout, make_encoder: MakeEncoder, tmp_path: Path) -> None:
     encoder, path = make_encoder(layout), tmp_path / "a model.safetensors"
     save_checkpoint(encoder, path, {"trained_on": "nothing", "layers": "wrong"})
@@ -103,6 +107,7 @@ def test_half_precision_keeps_large_variances(make_encoder: MakeEncoder, tmp_pat
         ({"layer2.4.conv1.weight": torch.zeros(128, 512, 1, 1)}, r"does not know, like layer2\.4\.conv1"),
         ({"conv1.bias": torch.zeros(64)}, r"does not know, like conv1\.bias"),
         ({"projections.layer2.weight": torch.zeros(8, 512, 1, 1)}, r"does not know, like projections\."),
+        ({"compression.0.weight": torch.zeros(8, 512, 3, 3)}, r"does not know, like compression\."),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -138,6 +143,11 @@ def test_counters_may_be_missing(change: Callable[..., Path], saved: Path) -> No
         ({"architecture": "resnet18", "layers": "2", "input": "RGB, 0..1"}, "resnet18"),
         ({"architecture": "resnet50", "layers": "2,3", "input": "RGB, 0..1"}, r"layer3\S+ is missing"),
         ({"architecture": "resnet50", "layers": "2", "input": "RGB"}, "not understood"),
+        (
+            {**RESNET.to_metadata(), "compression": "8 channels, 3x3, dilation 1"},
+            r"compression\.0\.weight is missing",
+        ),
+        ({**RESNET.to_metadata(), "compression": "eight"}, "compression 'eight' is not understood"),
     ],
 )
 def test_metadata_that_do_not_fit(
@@ -208,6 +218,12 @@ def test_projections_fix_the_layers() -> None:
     assert with_layers(layout, (3, 2)) == layout
     with pytest.raises(ModelError, match="trained for the layers"):
         with_layers(layout, (2,))
+
+
+def test_a_compression_fixes_the_layers() -> None:
+    assert with_layers(JIANG, (3, 2)) == JIANG
+    with pytest.raises(ModelError, match=r"its compression was trained for the layers \(2, 3\)"):
+        with_layers(JIANG, (2,))
 
 
 def test_layers_beyond_the_file(saved: Path) -> None:

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from backend.encoders.encoder import Encoder
-from backend.encoders.layout import IMAGENET_MEAN, IMAGENET_STD, EncoderLayout, Preprocessing
+from backend.encoders.layout import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Compression,
+    EncoderLayout,
+    Preprocessing,
+)
 
 
 class _Levels(nn.Module):
@@ -95,6 +101,26 @@ def test_scales_without_projections() -> None:
     encoder, backbone = _encoder(EncoderLayout("vgg16", (2, 3), level_scales=(2.0, 0.25)))
     expected = torch.cat([2.0 * backbone.levels[0], 0.25 * backbone.levels[1]], dim=1)
     torch.testing.assert_close(encoder(torch.zeros(1, 3, 24, 40)), expected)
+
+
+def test_compression_is_a_convolution_of_all_levels() -> None:
+    encoder, backbone = _encoder(EncoderLayout("vgg16", (2, 4), compression=Compression(16)))
+    features = encoder(torch.zeros(1, 3, 24, 40))
+    conv = encoder.compression[0]
+    assert encoder.channels == 16 and conv.in_channels == 256 + 512
+    together = nn.functional.pad(torch.cat(backbone.levels, dim=1), (1, 1, 1, 1))
+    patches = together.unfold(2, 3, 1).unfold(3, 3, 1)
+    expected = torch.einsum("oihw,bixyhw->boxy", conv.weight, patches) + conv.bias[:, None, None]
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-4)
+    assert (features < 0).any()
+
+
+def test_compression_with_canets_dilation_and_relu() -> None:
+    layout = EncoderLayout("vgg16", (2, 3), projections=(8, 8), compression=Compression(32, 2, relu=True))
+    encoder, _ = _encoder(layout)
+    assert encoder.compression[0].in_channels == 16 and encoder.compression[0].dilation == (2, 2)
+    features = encoder(torch.zeros(1, 3, 24, 40))
+    assert features.shape == (1, 32, 3, 5) and (features >= 0).all() and (features > 0).any()
 
 
 def test_preprocessing_is_no_weight() -> None:

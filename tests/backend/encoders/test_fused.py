@@ -10,7 +10,7 @@ import torch
 from backend.encoders import fused as fused_module
 from backend.encoders.encoder import Encoder
 from backend.encoders.fused import FusedBottleneck, FusedConv, fuse
-from backend.encoders.layout import EncoderLayout
+from backend.encoders.layout import Compression, EncoderLayout
 from backend.encoders.runner import fold_batch_norms
 
 DEEP = EncoderLayout("resnet50", (2, 3, 4))
@@ -31,6 +31,21 @@ def test_the_same_features_and_no_change_to_the_encoder(
         found, after = fused(images), plain(images)
     assert sum(isinstance(module, FusedBottleneck) for module in fused.modules()) == 15  # and a linear one
     assert torch.equal(after, expected)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+
+
+@needs_mkldnn
+@pytest.mark.parametrize("compression", [Compression(16), Compression(16, 2, relu=True)], ids=str)
+def test_a_compression_stays_as_it_is(
+    make_encoder: Callable[[EncoderLayout], Encoder], compression: Compression
+) -> None:
+    plain = fold_batch_norms(make_encoder(EncoderLayout(layers=(2, 3), compression=compression)))
+    plain = plain.to(memory_format=torch.channels_last)
+    images = 255.0 * torch.rand(1, 3, 72, 104).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        expected, fused = plain(images), fuse(plain)
+        found = fused(images)
+    assert fused is not plain and found.shape[1] == 16
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
 
 

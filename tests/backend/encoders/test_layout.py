@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.encoders.layout import EncoderLayout, Preprocessing
+from backend.encoders.layout import Compression, EncoderLayout, Preprocessing
 from backend.errors import ModelError
 
 # The metadata of weights that were converted from Keras.
@@ -43,6 +43,9 @@ def layouts(draw: st.DrawFn) -> EncoderLayout:
         ),
         projections=tuple(draw(st.just([]) | st.lists(st.integers(1, 4096), **per_layer))),
         level_scales=tuple(draw(st.just([]) | st.lists(_positive, **per_layer))),
+        compression=draw(
+            st.none() | st.builds(Compression, st.integers(1, 4096), st.integers(1, 64), st.booleans())
+        ),
     )
 
 
@@ -72,6 +75,10 @@ def test_metadata_are_readable() -> None:
         "projections": "layer2:512,layer3:256",
         "level_scales": "1,0.5",
     }
+    assert str(Compression()) == "256 channels, 3x3, dilation 1"
+    assert EncoderLayout(compression=Compression(64, 2, relu=True)).to_metadata()["compression"] == (
+        "64 channels, 3x3, dilation 2, relu"
+    )
 
 
 def test_keras_weights() -> None:
@@ -143,6 +150,12 @@ def test_input(text: str, expected: Preprocessing) -> None:
         ({"level_scales": "1.0"}, "level_scales"),
         ({"level_scales": "1.0,inf"}, "level_scales"),
         ({"level_scales": "1.0,one"}, "malformed"),
+        ({"compression": "256"}, "compression '256' is not understood; write it like '256 channels, 3x3"),
+        ({"compression": "256 channels, 5x5, dilation 1"}, "not understood"),
+        ({"compression": "256 channels, 3x3, dilation 1, gelu"}, "not understood"),
+        ({"compression": "0 channels, 3x3, dilation 1"}, "1 to 65536 channels"),
+        ({"compression": "99999999999 channels, 3x3, dilation 1"}, "1 to 65536 channels"),
+        ({"compression": "256 channels, 3x3, dilation 0"}, "dilation of 1 to 64"),
     ],
 )
 def test_malformed_metadata(change: dict[str, str], message: str) -> None:
@@ -159,6 +172,12 @@ def test_required_metadata(key: str) -> None:
 def test_projections_may_be_named_in_any_order() -> None:
     metadata = {**PLAIN, "projections": "layer3:256,layer2:128"}
     assert EncoderLayout.from_metadata(metadata).projections == (128, 256)
+
+
+@pytest.mark.parametrize("text", ["8 channels,3 X 3,dilation 2,ReLU", " 8 channels, 3x3, dilation 2, relu "])
+def test_compression_may_be_written_freely(text: str) -> None:
+    layout = EncoderLayout.from_metadata({**PLAIN, "compression": text})
+    assert layout.compression == Compression(8, 2, relu=True)
 
 
 def test_infinite_deviation_is_refused() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from backend.encoders import runner as runner_module
 from backend.encoders.encoder import Encoder
-from backend.encoders.layout import EncoderLayout
+from backend.encoders.layout import Compression, EncoderLayout
 from backend.encoders.runner import EncoderRunner, choose_device, cpu_count
 from backend.errors import DeviceError, ProtolabelError
 
@@ -265,3 +265,20 @@ def test_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(runner_module.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(runner_module.os, "cpu_count", lambda: None)
     assert cpu_count() == 1
+
+
+@pytest.mark.parametrize("compression", [Compression(8), Compression(8, 2, relu=True)], ids=str)
+def test_a_compression_is_encoded_too(
+    make_encoder: Callable[[EncoderLayout], Encoder], compression: Compression
+) -> None:
+    encoder = make_encoder(EncoderLayout(layers=(2, 3), compression=compression))
+    image = 255.0 * torch.rand(3, 72, 104)
+    with torch.no_grad():
+        expected = encoder(image[None])[0]
+    for rough, tolerance in ((False, 1e-4), (True, 5e-2)):
+        runner = EncoderRunner(encoder, CPU, rough=rough)
+        features = runner.encode(image)
+        assert runner.channels == 8 and features.shape == (8, 9, 13)
+        torch.testing.assert_close(
+            features, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max())
+        )

@@ -51,6 +51,19 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def vgg_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """VGG-16 up to level 2 with random weights, which has no batch normalisation: they keep the signal's size."""
+    torch.manual_seed(0)
+    encoder = Encoder(EncoderLayout("vgg16", (2,)))
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+    path = tmp_path_factory.mktemp("weights") / "vgg.safetensors"
+    save_checkpoint(encoder, path, {"trained_on": "nothing"})
+    return path
+
+
 @pytest.fixture
 def make_config(tmp_path: Path, pairs: Path, weights: Path) -> Callable[..., Path]:
     """Writes the configuration of a run that takes seconds: ``make_config(name="x", run={"iterations": 3})``."""
@@ -69,6 +82,8 @@ def make_config(tmp_path: Path, pairs: Path, weights: Path) -> Callable[..., Pat
                 "validate_every": 3, "validation_episodes": 2, "preview_every": 3,
             },
         }  # fmt: skip
+        if changes.get("algorithm", "dpcl") != "dpcl":
+            values["method"] = {}
         for name, change in changes.items():
             known = values.get(name)
             values[name] = (
