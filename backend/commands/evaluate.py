@@ -30,7 +30,7 @@ def command(config: Path, changes: tuple[str, ...]) -> None:
     options = load_config(config, changes)
     chosen = protocol(options.protocol).shortened(options.runs, options.episodes)
     device = choose_device(options.device)
-    tasks = TaskSource(options.root, chosen, options.size, options.boundary, options.support)
+    tasks = TaskSource(options.data, chosen, options.size, options.boundary, options.support)
 
     def model_of(setting: Setting, task: Task) -> Model:
         return ModelSource(options.checkpoint_of(setting), device)(setting, task)

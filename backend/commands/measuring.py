@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from ..errors import Cancelled
 
@@ -19,12 +20,14 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         Cancelled: Instead of the interruption, saying that the work can go on.
     """
     bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("episodes"),
-        TimeRemainingColumn(),
+        # The names are long: they are wrapped, the numbers are not.
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, overflow="fold")),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("episodes", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
         console=Console(stderr=True, highlight=False, markup=False, emoji=False),
+        expand=True,
     )
     tasks = {}
 

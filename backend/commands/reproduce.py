@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import click
@@ -40,6 +41,20 @@ import click
     show_default=True,
     help="Draw the support patches once a run, or for each query patch.",
 )
+@click.option(
+    "--vaihingen-split",
+    type=click.Choice(["official", "four-tile"]),
+    default="official",
+    show_default=True,
+    help="Test on the 17 tiles of the challenge, or on 4 of its 16 training tiles.",
+)
+@click.option(
+    "--potsdam-bands",
+    type=click.Choice(["rgb", "irrg"]),
+    default="rgb",
+    show_default=True,
+    help="Bands of Potsdam, which Jiang et al. do not tell.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:0.")
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load.")
 def command(
@@ -54,6 +69,8 @@ def command(
     size: int | None,
     boundary: str,
     support: str,
+    vaihingen_split: str,
+    potsdam_bands: str,
     device: str,
     workers: int,
 ) -> None:
@@ -69,10 +86,10 @@ def command(
     from ..evaluation.models import ModelSource
     from ..evaluation.output import write_report
     from ..evaluation.protocols import protocol
-    from ..evaluation.setting import Setting
+    from ..evaluation.setting import FITTED, Setting
     from ..evaluation.showing import figure_report
     from ..evaluation.tables import FigureEntry, entry
-    from ..evaluation.tasks import TaskSource
+    from ..evaluation.tasks import DataChoice, TaskSource
     from .measuring import progress_bar
 
     wanted = entry(table)
@@ -80,25 +97,40 @@ def command(
     place = choose_device(device)
     models = ModelSource(checkpoints, place)
 
-    def task_of(setting: Setting) -> Task:
-        models.checkpoint(setting)  # without one, the data are not needed
-        own = data_root / setting.dataset
-        return sources[own if own.is_dir() else data_root](setting)
+    options = {"vaihingen": {"split": vaihingen_split}, "potsdam": {"bands": potsdam_bands}}
 
-    def source(root: Path) -> TaskSource:
-        return TaskSource(root, chosen, size, boundary, support)  # type: ignore[arg-type]
+    @cache
+    def source(dataset: str) -> TaskSource:
+        own = data_root / dataset
+        data = DataChoice(own if own.is_dir() else data_root, options=options.get(dataset, {}))
+        return TaskSource(data, chosen, size, boundary, support)  # type: ignore[arg-type]
+
+    def task_of(setting: Setting) -> Task:
+        if setting.method not in FITTED:
+            models.checkpoint(setting)  # without one, the data are not needed
+        return source(setting.dataset)(setting)
 
     if isinstance(wanted, FigureEntry):
-        report = figure_report(wanted, source(data_root), models, chosen, place, episodes or 6)
+        report = figure_report(
+            wanted, lambda setting: source(setting.dataset)(setting), models, chosen, place, episodes or 6
+        )
     else:
         chosen = chosen.shortened(runs, episodes)
-        roots = {data_root, *(data_root / setting.dataset for setting in wanted.settings(rows))}
-        sources = {root: source(root) for root in roots}
         with progress_bar() as progress:
             outcome = measure(
                 wanted.settings(rows), task_of, models, chosen, output / "journals", place, workers, progress
             )
-        report = table_report(wanted, outcome, chosen)
+        used = {setting.dataset for setting in outcome.measured}
+        report = table_report(
+            wanted,
+            outcome,
+            chosen,
+            {
+                f"{name}, {key}": value
+                for name in sorted(used & set(options))
+                for key, value in options[name].items()
+            },
+        )
     for line in report.missing:
         click.echo(f"Not measured: {line}", err=True)
     for path in write_report(report, output):

@@ -13,7 +13,11 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
+from .errors import DatasetError
+
 IGNORE = 255
+
+_DRAWS = 20  # of an episode, before it is given up
 
 Boundary = Literal["ignore", "background"]
 
@@ -138,6 +142,9 @@ class EpisodeDataset(Dataset[Episode]):
 
     Pixels of other ways in a support image are ignored, neither foreground nor background, as PANet's getMask.
 
+    Small objects can vanish when their labels are resized. An episode in which a way has lost its object in all of its
+    support images, or a query all pixels that count, is drawn again.
+
     Args:
         images: Where the images come from.
         sampler: Which images make an episode: ``PanetSampler``, ``HsnetSampler``.
@@ -178,11 +185,35 @@ class EpisodeDataset(Dataset[Episode]):
         return self.length
 
     def __getitem__(self, index: int) -> Episode:
-        """Draw an episode."""
+        """Draw an episode.
+
+        Raises:
+            DatasetError: When an image is missing or malformed, or no episode has pixels of all that it needs.
+        """
         if not 0 <= index < self.length:
             raise IndexError(f"episode {index} of {self.length}")
         rng = np.random.default_rng((self.seed, index))
-        selection = self.sampler(index, rng)
+        for _ in range(_DRAWS):
+            episode = self._read(self.sampler(index, rng), rng)
+            shown = (episode.support_masks == 1).flatten(1).any(dim=1)
+            counted = (episode.query_labels != IGNORE).flatten(1).any(dim=1)
+            if shown.all() and counted.all():
+                return episode
+        raise DatasetError(self._lost(index, episode, shown, counted))
+
+    def _lost(self, index: int, episode: Episode, shown: Tensor, counted: Tensor) -> str:
+        """What an episode lacks; by way and by query, what is there."""
+        if counted.all():
+            class_id = episode.classes[int(shown.int().argmin())]
+            what = f"no pixel of the class {self.images.classes[class_id - 1]!r} is left in the support"
+        else:
+            what = "all pixels of a query are to be ignored"
+        return (
+            f"In episode {index}, {what} at {self.size[1]} x {self.size[0]} pixels; use a larger size, or leave "
+            "out small objects by the option min_pixels."
+        )
+
+    def _read(self, selection: Selection, rng: np.random.Generator) -> Episode:
         ways = selection.classes
 
         support = []

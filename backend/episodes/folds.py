@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,7 +60,7 @@ def fold(classes: int, folds: int, index: int, pattern: Pattern = "contiguous") 
             f"{classes} classes cannot be divided into {folds} folds; choose 2 to {max(classes, 2)}."
         )
     if not 0 <= index < folds:
-        raise DatasetError(f"There is no fold {index}; the {folds} folds are numbered 0 to {folds - 1}.")
+        raise DatasetError(f"There is no fold {index}; the {folds} folds are numbered from 0 to {folds - 1}.")
     ids = range(1, classes + 1)
     if pattern == "interleaved":
         test = tuple(ids[index::folds])
@@ -69,4 +70,21 @@ def fold(classes: int, folds: int, index: int, pattern: Pattern = "contiguous") 
         test = tuple(ids[start : start + size + (index < larger)])
     else:
         raise DatasetError(f"There is no fold pattern {pattern!r}; choose contiguous or interleaved.")
+    return Fold(tuple(number for number in ids if number not in test), test)
+
+
+def left_out(classes: Sequence[str], name: str) -> Fold:
+    """The fold that tests on one class alone and trains on all others.
+
+    Args:
+        classes: Names of the classes 1..C.
+        name: The class that is left out of the training.
+
+    Raises:
+        DatasetError: When there is no such class, or no other one.
+    """
+    if name not in classes:
+        raise DatasetError(f"The option left_out names no class {name!r}; there are {', '.join(classes)}.")
+    ids = range(1, len(classes) + 1)
+    test = tuple(number for number in ids if classes[number - 1] == name)
     return Fold(tuple(number for number in ids if number not in test), test)

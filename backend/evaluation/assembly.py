@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from .config import EvaluationConfig
 from .experiment import Outcome
@@ -13,10 +15,20 @@ from .report import Report, ReportCell, ReportRow, details, table_rows
 from .setting import Setting
 from .summary import mean_over_folds
 from .tables import TableEntry
+from .tasks import usual_boundary
 
 
-def table_report(entry: TableEntry, outcome: Outcome, protocol: EvaluationProtocol) -> Report:
-    """The report of a table of a paper."""
+def table_report(
+    entry: TableEntry, outcome: Outcome, protocol: EvaluationProtocol, chosen: Mapping[str, str] | None = None
+) -> Report:
+    """The report of a table of a paper.
+
+    Args:
+        entry: The table.
+        outcome: What was measured.
+        protocol: How.
+        chosen: What was chosen of the data, by name.
+    """
     rows, notes = table_rows(entry.table, outcome.measured)
     report = Report(
         name=entry.name,
@@ -26,7 +38,7 @@ def table_report(entry: TableEntry, outcome: Outcome, protocol: EvaluationProtoc
         rows=rows,
         notes=notes,
         remarks=entry.table.remarks,
-        conditions=conditions(protocol),
+        conditions=conditions(protocol, chosen or {}),
         differences=outcome.differences,
         missing=outcome.missing,
         details=details(outcome.measured),
@@ -54,13 +66,13 @@ def evaluation_report(config: EvaluationConfig, outcome: Outcome, protocol: Eval
     return with_plots(
         Report(
             name=config.name,
-            title=f"{config.method} on {config.dataset}: mIoU, {config.way}-way",
+            title=_title(config),
             source="" if table is None else f"{table.paper}, {table.where}",
             columns=tuple(name for name, _ in columns),
             rows=(ReportRow(config.method, "", tuple(cells)),),
             notes=tuple(notes),
             remarks=() if table is None else table.remarks,
-            conditions=conditions(protocol),
+            conditions=conditions(protocol, _chosen(config)),
             differences=outcome.differences,
             missing=outcome.missing,
             details=details(outcome.measured),
@@ -68,14 +80,45 @@ def evaluation_report(config: EvaluationConfig, outcome: Outcome, protocol: Eval
     )
 
 
-def conditions(protocol: EvaluationProtocol) -> tuple[tuple[str, str], ...]:
-    """How it was measured, in words."""
+def _chosen(config: EvaluationConfig) -> dict[str, Any]:
+    """What the configuration says of data and weights."""
+    if config.protocol == "patches":
+        drawn = {"fixed": "drawn once a run", "redrawn": "drawn for each query patch"}[config.support]
+        more = {"Support patches": drawn, "Pixels where patches overlap": "counted once"}
+    else:
+        more = {"Unlabelled pixels of the support": config.boundary or usual_boundary(config.dataset)}
+    return {
+        "Data set": config.dataset,
+        **config.data.told(),
+        "Checkpoint": Path(config.checkpoint).name,
+        **more,
+    }
+
+
+def _title(config: EvaluationConfig) -> str:
+    tested = f"the class {config.left_out}, left out" if config.left_out else f"{config.way or 1}-way"
+    return f"{config.method} on {config.dataset}: mIoU, {tested}"
+
+
+def conditions(protocol: EvaluationProtocol, chosen: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """How it was measured, in words.
+
+    Args:
+        protocol: Runs, episodes and counting.
+        chosen: What was chosen of the data, by name.
+    """
     rule = {
         "present": "only in images whose ground truth has the class (PANet)",
         "all": "in all images (HSNet)",
     }
-    episodes = "every query patch once" if protocol.episodes is None else f"{protocol.episodes} of a run"
+    if protocol.episodes is None:
+        episodes = "every query patch once"
+    elif protocol.name == "patches":
+        episodes = f"the first {protocol.episodes} query patches of a run, or all where there are fewer"
+    else:
+        episodes = f"{protocol.episodes} of a run"
     return (
+        *((name, _text(value)) for name, value in chosen.items()),
         ("Protocol", protocol.name),
         ("Runs", f"{len(protocol.seeds)}, with the seeds {', '.join(map(str, protocol.seeds))}"),
         ("Episodes", episodes),
@@ -85,6 +128,12 @@ def conditions(protocol: EvaluationProtocol) -> tuple[tuple[str, str], ...]:
         ("binary IoU", "mean of background and of all classes summed to one foreground"),
         ("OA, kappa, F1", "of all pixels that are not ignored, the background being a label as any other"),
     )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {own}" for key, own in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _column(setting: Setting) -> str:

@@ -31,8 +31,8 @@ def paper_options(setting: Setting) -> dict[str, Any]:
     """What the papers used, where they are silent what the code used that they build on.
 
     DPCL (section 5.1): batch 2, SGD 1e-3 / 0.9 / 5e-4, 473 x 473; the iterations and milestones are PANet's.
-    PANet and PPNet: 417 x 417, batch 1; PPNet has 5e-4 and 24,000 iterations. Jiang et al. give alpha, 417 x 417 and
-    PANet's settings for all else.
+    PANet and PPNet: 417 x 417, batch 1; PPNet's code has 5e-4 and 24,000 iterations, also for the PANet with ResNet-50
+    that both papers print. Jiang et al. give alpha, 417 x 417 and PANet's settings for all else.
     """
     if setting.dataset in ("vaihingen", "potsdam"):
         testing = {"protocol": "patches", "test split": "official", "test labels": "eroded", "size": 417}
@@ -45,9 +45,22 @@ def paper_options(setting: Setting) -> dict[str, Any]:
             "counting": "present",
         }
         testing["size"] = 473 if setting.method == "dpcl" else 417
-    if setting.method in FITTED or setting.trained_on == "imagenet":
+    if setting.method in FITTED:
+        names = ("begin", "iterations", "batch_size", "learning_rate", "weight_decay", "seed")
+        return testing | {f"fitting.{name}": "not told" for name in names}
+    if setting.trained_on == "imagenet":
         return testing
+    return testing | {"episodes.size": testing["size"], "episodes.shot": setting.shot} | _training(setting)
+
+
+def _training(setting: Setting) -> dict[str, Any]:
+    """What a checkpoint was trained with."""
     training: dict[str, Any] = {
+        "algorithm": setting.method,
+        "data.name": setting.trained_on or setting.dataset,
+        "data.fold": setting.fold,
+        "encoder.projection": 512 if setting.method == "dpcl" else 0,
+        "encoder.compression": 256 if setting.method == "jiang" else 0,
         "run.iterations": 30000,
         "optimizer.milestones": [10000, 20000],
         "run.batch": 1,
@@ -55,11 +68,13 @@ def paper_options(setting: Setting) -> dict[str, Any]:
         "optimizer.momentum": 0.9,
         "optimizer.weight_decay": 5e-4,
         "method.alpha": 20.0,
-        "episodes.size": testing["size"],
-        "episodes.shot": setting.shot,
     }
-    if setting.method == "ppnet":
+    if training["data.name"] in ("pascal", "coco"):
+        training["episodes.boundary"] = "background"
+    if setting.method == "ppnet" or (setting.method, setting.backbone) == ("panet", "resnet50"):
         training |= {"run.iterations": 24000, "optimizer.lr": 5e-4}
+    if setting.method == "ppnet":
+        training |= {"encoder.freeze": 3, "method.parts": 5, "method.share": 0.8}
     if setting.method == "dpcl":
         training |= {
             "run.batch": 2,
@@ -72,7 +87,7 @@ def paper_options(setting: Setting) -> dict[str, Any]:
             "method.background_negatives": 1000,
             "method.background_group": 5,
         }
-    return testing | training
+    return training
 
 
 def used_options(protocol: EvaluationProtocol, size: int) -> dict[str, Any]:
@@ -90,7 +105,7 @@ def used_options(protocol: EvaluationProtocol, size: int) -> dict[str, Any]:
 
 
 def differences(setting: Setting, used: Mapping[str, Any]) -> list[Difference]:
-    """Every option of the paper that was another one, or that the checkpoint does not tell.
+    """Every option of the paper that was another one, or that the checkpoint does not tell, and what is done otherwise.
 
     Args:
         setting: What was measured.
@@ -102,7 +117,36 @@ def differences(setting: Setting, used: Mapping[str, Any]) -> list[Difference]:
             found.append(Difference(setting.title, option, _text(paper), "not told by the checkpoint"))
         elif used[option] != paper:
             found.append(Difference(setting.title, option, _text(paper), _text(used[option])))
-    return found
+    return found + [Difference(setting.title, *departure) for departure in _departures(setting)]
+
+
+def _departures(setting: Setting) -> list[tuple[str, str, str]]:
+    """Where a method here is not the paper's, whatever the options: what, the paper's or its code's, and ours."""
+    last = ("model", "best of six on test episodes, every 4,000 iterations (PPNet's code)", "the last one")
+    if setting.method == "ppnet":
+        return [
+            ("semantic branch", "trained along, also for the printed results", "left out: the parts alone"),
+            ("interpolation", "corners aligned (PPNet's code)", "centres aligned, as in PANet's code"),
+            (
+                "batch normalisation",
+                "levels 3 and 4 estimate theirs (PPNet's code)",
+                "stays that of ImageNet",
+            ),
+            ("few predicted features", "up to 10: clustered at the image's size", "clustered as they are"),
+            last,
+        ]
+    if setting.method == "panet" and setting.backbone == "resnet50":
+        return [
+            ("batch normalisation", "estimated in training (PPNet's code)", "stays that of ImageNet"),
+            last,
+        ]
+    if setting.method == "jiang" and setting.trained_on == "imagenet":
+        return [("compression", "256 channels; not told with which weights", "left out: it would be random")]
+    if setting.method == "segnet":
+        return [("batch normalisation", "not told", "begins as identity, VGG-16's weights have none")]
+    if setting.method == "fcn":
+        return [("network", "not told", "torchvision's head on a backbone dilated to 1/8")]
+    return []
 
 
 def grouped(found: Sequence[Difference], settings: int) -> tuple[Difference, ...]:

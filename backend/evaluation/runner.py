@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..episodes.episode import Episode
+from ..episodes.loading import Telling, told
 from ..errors import ProtolabelError
 from .counts import Counter, Counts, no_counts
 from .journal import Journal
@@ -53,6 +54,7 @@ def evaluate(
 
     Raises:
         EvaluationError: When scores do not fit their episode or are not finite.
+        ProtolabelError: When an episode cannot be drawn.
     """
     runs = {seed: episodes_of(seed) for seed in protocol.seeds}
     lengths = {seed: _length(episodes, protocol) for seed, episodes in runs.items()}
@@ -66,13 +68,15 @@ def evaluate(
         blocks = [first for run, first in todo if run == seed]
         indices = [i for first in blocks for i in range(first, min(first + BLOCK, lengths[seed]))]
         loader = iter(
-            DataLoader(Subset(runs[seed], indices), batch_size=None, num_workers=workers) if indices else ()
+            DataLoader(Subset(Telling(runs[seed]), indices), batch_size=None, num_workers=workers)
+            if indices
+            else ()
         )
         for first in blocks:
             episodes = min(BLOCK, lengths[seed] - first)
             counter = Counter(classes, device)
             for index in range(first, first + episodes):
-                _count(segment, next(loader).to(device), counter, seed, index)
+                _count(segment, told(next(loader)).to(device), counter, seed, index)
                 report(done := done + 1, total)
             journal.write((seed, first), episodes, counter.total())
     nothing = no_counts(len(classes) + 1)

@@ -36,10 +36,23 @@ class Segmenter(Protocol):
 
 
 def fitting(segmenter: Segmenter) -> Segment:
-    """Fit anew on the support of each episode."""
+    """Fit on the support of each episode, anew only where it is another than that of the episode before.
+
+    Jiang et al. have one support for thousands of queries: what was fitted on it is kept.
+    """
+    support: tuple[Tensor, Tensor] | None = None
 
     def segment(episode: Episode) -> Tensor:
-        segmenter.fit(episode.support_images, episode.support_masks)
+        nonlocal support
+        own = (episode.support_images, episode.support_masks)
+        if support is None or not all(map(_same, own, support)):
+            support = None  # until the fit has succeeded
+            segmenter.fit(*own)
+            support = own
         return segmenter.predict(episode.query_images)
 
     return segment
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one is other or (one.device == other.device and one.equal(other))

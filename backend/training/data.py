@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from ..episodes import opening
 from ..episodes.episode import Episode, EpisodeDataset, LabeledImages
-from ..episodes.folds import fold
+from ..episodes.loading import Telling, told
 from ..episodes.sampling import PanetSampler
-from .configuration import ConfigurationError, Experiment
+from ..errors import ProtolabelError
+from .configuration import Experiment
 
-_FOLDS = 4
 _VALIDATION_SEED = 1_000_000  # added to the seed: other episodes than those of the training
+
+Loader = DataLoader[Episode | ProtolabelError]
 
 
 class EpisodeData(lightning.LightningDataModule):
@@ -34,7 +35,7 @@ class EpisodeData(lightning.LightningDataModule):
         self.images = open_images(experiment)
         self.classes = training_classes(experiment, self.images)
 
-    def train_dataloader(self) -> DataLoader[Episode]:
+    def train_dataloader(self) -> Loader:
         """Episodes from where the run stands; Lightning calls this."""
         run = self._experiment.run
         trainer = self.trainer
@@ -44,7 +45,7 @@ class EpisodeData(lightning.LightningDataModule):
         sampler = FromHere(length, done * run.batch, rank, world)
         return self._loader(self._episodes(length, self._experiment.seed, True), run.batch, sampler)
 
-    def val_dataloader(self) -> DataLoader[Episode] | list[Any]:
+    def val_dataloader(self) -> Loader | list[Any]:
         """The same episodes at every validation; Lightning calls this."""
         run = self._experiment.run
         if not run.validate_every:
@@ -53,24 +54,32 @@ class EpisodeData(lightning.LightningDataModule):
         return self._loader(self._episodes(run.validation_episodes, seed, False), 1, None)
 
     def transfer_batch_to_device(
-        self, batch: Sequence[Episode], device: torch.device, dataloader_idx: int
+        self, batch: Sequence[Episode | ProtolabelError], device: torch.device, dataloader_idx: int
     ) -> list[Episode]:
-        """Episodes are no tensors, so Lightning has to be told how they move."""
-        return [episode.to(device) for episode in batch]
+        """Episodes are no tensors, so Lightning has to be told how they move.
+
+        Raises:
+            ProtolabelError: When one could not be drawn, be it in another process.
+        """
+        return [told(episode).to(device) for episode in batch]
 
     def _episodes(self, length: int, seed: int, training: bool) -> EpisodeDataset:
         section = self._experiment.episodes
         sampler = PanetSampler(self.images, self.classes, section.way, section.shot, section.queries)
         return EpisodeDataset(
-            self.images, sampler, length, seed, section.size, mirror=training and section.mirror
+            self.images,
+            sampler,
+            length,
+            seed,
+            section.size,
+            section.boundary,
+            training and section.mirror,
         )
 
-    def _loader(
-        self, episodes: EpisodeDataset, batch: int, sampler: Sampler[int] | None
-    ) -> DataLoader[Episode]:
+    def _loader(self, episodes: EpisodeDataset, batch: int, sampler: Sampler[int] | None) -> Loader:
         workers = self._experiment.run.workers
         return DataLoader(
-            episodes,
+            Telling(episodes),
             batch_size=batch,
             sampler=sampler,
             num_workers=workers,
@@ -102,68 +111,23 @@ class FromHere(Sampler[int]):
 
 
 def training_classes(experiment: Experiment, images: LabeledImages) -> tuple[int, ...]:
-    """The classes that are trained on: all, or those outside of the test fold."""
-    count = len(images.classes)
-    held_out = experiment.data.fold
-    left_out = experiment.data.options.get("left_out")
-    if left_out is not None:
-        if left_out not in images.classes:
-            raise ConfigurationError(
-                f"data.options.left_out names no class {left_out!r}; there are {', '.join(images.classes)}."
-            )
-        return tuple(i for i in range(1, count + 1) if images.classes[i - 1] != left_out)
-    if held_out is None:
-        return tuple(range(1, count + 1))
-    if held_out >= _FOLDS:
-        raise ConfigurationError(f"data.fold must be from 0 to {_FOLDS - 1}, not {held_out}.")
-    return fold(count, _FOLDS, held_out, experiment.data.options.get("folds", "contiguous")).train
+    """The classes that are trained on: all, or those outside of the test fold.
+
+    Raises:
+        ProtolabelError: When there is no such fold, or no class that is left out.
+    """
+    sides = opening.class_sides(images, experiment.data.fold, experiment.data.options)
+    return tuple(range(1, len(images.classes) + 1)) if sides is None else sides.train
 
 
 def open_images(experiment: Experiment) -> LabeledImages:
-    """Open the data of an experiment; what a data set needs is imported by itself.
+    """Open the data of an experiment.
 
     Raises:
-        ProtolabelError: When the name is unknown or the data are not there.
+        ProtolabelError: When the name is unknown, or the data are not there or malformed.
     """
-    data, size = experiment.data, experiment.episodes.size
-    options = {name: value for name, value in data.options.items() if name not in ("left_out", "folds")}
-    if "cache" in options:
-        options["cache"] = Path(options["cache"])
-    if data.name == "pascal":
-        from ..episodes.datasets.pascal import pascal_images
-
-        return _open(pascal_images, data.root, data.split or "trainaug", **options)
-    if data.name == "coco":
-        from ..episodes.datasets.coco import CocoImages
-
-        return _open(CocoImages, data.root, data.split or "train2014", **options)
-    if data.name == "camvid":
-        from ..episodes.datasets.camvid import camvid_images
-
-        return _open(camvid_images, data.root, data.split or "train", **options)
-    if data.name == "vaihingen":
-        from ..episodes.datasets.vaihingen import vaihingen_patches
-
-        return _open(vaihingen_patches, data.root, data.split or "train", **{"patch": size, **options})
-    if data.name == "potsdam":
-        from ..episodes.datasets.potsdam import potsdam_patches
-
-        return _open(potsdam_patches, data.root, data.split or "train", **{"patch": size, **options})
-    if data.name == "geotiff":
-        from ..episodes.datasets.geotiff_pairs import geotiff_pairs
-
-        return _open(geotiff_pairs, data.root, **{"patch": size, **options})
-    raise ConfigurationError(
-        f"There is no data set {data.name!r}; choose pascal, coco, camvid, vaihingen, potsdam or geotiff."
-    )
-
-
-def _open(dataset: Callable[..., LabeledImages], *arguments: Any, **options: Any) -> LabeledImages:
-    try:
-        inspect.signature(dataset).bind(*arguments, **options)
-    except TypeError as error:
-        raise ConfigurationError(f"data.options do not fit the data set: {error}.") from error
-    return dataset(*arguments, **options)
+    data = experiment.data
+    return opening.open_images(data.name, data.root, data.split, experiment.episodes.size, data.options)
 
 
 def names(images: LabeledImages, classes: Sequence[int]) -> tuple[str, ...]:

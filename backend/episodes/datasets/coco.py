@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..episode import SegmentationSample
 from ..errors import DatasetError
-from .labeled_file import read_rgb
+from .labeled_file import read_rgb, require_min_pixels
 
 CLASSES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -27,8 +27,17 @@ CLASSES = (
     "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 
-Split = Literal["train2014", "val2014"]
+Split = Literal["train2014", "val2014", "train2017", "val2017"]
 SPLITS: tuple[Split, ...] = ("train2014", "val2014")
+
+
+def coco_images(root: str | Path, split: Split = "train2014", min_pixels: int = 1) -> CocoImages:
+    """MS COCO; the arguments are those of :class:`CocoImages`.
+
+    Raises:
+        DatasetError: When there is no such split, or the annotations are missing or malformed.
+    """
+    return CocoImages(root, split, min_pixels)
 
 
 class CocoImages:
@@ -52,6 +61,7 @@ class CocoImages:
         Raises:
             DatasetError: When the annotations are missing or malformed.
         """
+        require_min_pixels(min_pixels)
         self.classes = CLASSES
         self.folder = Path(root) / split
         self._coco = read_annotations(root, split)
@@ -138,7 +148,7 @@ def read_annotations(root: str | Path, split: str) -> Any:
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints
             coco = COCO(path)
-    except (ValueError, KeyError, AssertionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise DatasetError(f"The annotations {path} are damaged ({error}); fetch them again.") from error
     names = tuple(coco.cats[category]["name"] for category in sorted(coco.cats))
     if names != CLASSES:
@@ -149,5 +159,13 @@ def read_annotations(root: str | Path, split: str) -> Any:
     if unknown:
         raise DatasetError(
             f"The annotations {path} use the unknown categories {sorted(unknown)}; fetch them again."
+        )
+    if any(not {"area", "segmentation"} <= annotation.keys() for annotation in coco.anns.values()):
+        raise DatasetError(f"The annotations {path} lack areas or outlines; fetch them again.")
+    lost = sorted({annotation["image_id"] for annotation in coco.anns.values()} - set(coco.imgs))
+    if lost:
+        raise DatasetError(
+            f"The annotations {path} are of {len(lost)} images that they do not list, the first is {lost[0]}; "
+            "fetch them again."
         )
     return coco

@@ -76,7 +76,13 @@ def class_list(root: str | Path, classes: Mapping[int, str] | None) -> dict[int,
     if classes is None:
         from ...rasters.class_styles import read_classes
 
-        return {style.id: style.name for style in read_classes(Path(root) / "classes.csv")}
+        table = Path(root) / "classes.csv"
+        if not table.is_file():
+            raise DatasetError(
+                f"The class list {table} does not exist; write it with the columns id, name and color, or give the "
+                "option classes, for example classes: {1: building, 2: road}."
+            )
+        return {style.id: style.name for style in read_classes(table)}
     if not classes:
         raise DatasetError("The class list is empty; name the classes by their values in the labels.")
     return dict(classes)

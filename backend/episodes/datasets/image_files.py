@@ -9,7 +9,7 @@ import numpy as np
 
 from ..cache import cache_folder, cached_array, fingerprint
 from ..episode import SegmentationSample
-from .labeled_file import LabeledFile, require
+from .labeled_file import LabeledFile, require, require_min_pixels
 
 
 class ImageFiles:
@@ -39,6 +39,7 @@ class ImageFiles:
             DatasetError: When files are missing or malformed.
         """
         require(files, what)
+        require_min_pixels(min_pixels)
         self.classes = tuple(classes)
         self.files = tuple(files)
         self.min_pixels = min_pixels

@@ -71,6 +71,18 @@ def require(files: Sequence[LabeledFile], what: str) -> None:
         )
 
 
+def require_min_pixels(min_pixels: int) -> None:
+    """Check from how many pixels on a class counts as present.
+
+    Raises:
+        DatasetError: When it would count without any.
+    """
+    if min_pixels < 1:
+        raise DatasetError(
+            f"The option min_pixels is {min_pixels}; a class needs at least 1 pixel to be present."
+        )
+
+
 def first_existing(paths: Sequence[Path]) -> Path:
     """The first of several places where a file is; the first place where it is in none."""
     return next((path for path in paths if path.is_file()), paths[0])
@@ -80,11 +92,14 @@ def read_names(path: Path) -> list[str]:
     """The names in a split file, one a line.
 
     Raises:
-        DatasetError: When there is none.
+        DatasetError: When there is none, or it is no text.
     """
     if not path.is_file():
         raise DatasetError(f"The split file {path} is missing; check the root, or fetch the dataset again.")
-    return path.read_text(encoding="utf-8").split()
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"The split file {path} cannot be read ({error}); fetch it again.") from error
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..cache import cache_folder, cached_array, fingerprint
 from ..episode import IGNORE, SegmentationSample
 from ..errors import DatasetError
-from .labeled_file import LabeledFile, require
+from .labeled_file import LabeledFile, require, require_min_pixels
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Patches:
             DatasetError: When files are missing or malformed, or nothing is labelled.
         """
         require(tiles, what)
+        require_min_pixels(min_pixels)
         if patch is not None and (patch < 1 or (stride is not None and not 1 <= stride <= patch)):
             raise DatasetError(
                 f"Patches of {patch} pixels every {stride} cannot be cut; use 1 <= stride <= patch."
@@ -119,6 +120,11 @@ class Patches:
     def present(self, index: int) -> frozenset[int]:
         """Ids of the classes in a patch."""
         return self._present[index]
+
+    def labels(self, index: int) -> NDArray[np.uint8]:
+        """Read the labels of a patch: (height, width)."""
+        place = self.patches[index]
+        return np.array(_cut(np.load(self._arrays[place.tile], mmap_mode="r")[3], place))
 
     def __getitem__(self, index: int) -> SegmentationSample:
         """Read a patch."""

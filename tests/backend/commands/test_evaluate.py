@@ -1,9 +1,8 @@
-"""The commands evaluate and reproduce, from data in their official folders to the report."""
+"""The command evaluate, from data in their official folders to the report."""
 
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -11,12 +10,8 @@ import yaml
 from PIL import Image
 
 from backend.cli import run
-from backend.encoders.checkpoint import save_checkpoint
-from backend.encoders.encoder import Encoder
-from backend.encoders.layout import EncoderLayout
 
 SIDE = 48
-PALETTE = [(255, 255, 255), (0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0), (255, 0, 0)]
 
 
 def blocks(ids, side=SIDE):
@@ -41,41 +36,6 @@ def camvid(tmp_path_factory):
         image, labels = blocks([index % 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0])
         save(root / "test" / "images" / f"{index}.png", image)
         save(root / "test" / "labels" / f"{index}.png", labels)
-    return root
-
-
-@pytest.fixture(scope="module")
-def pascal(tmp_path_factory):
-    root = tmp_path_factory.mktemp("pascal")
-    voc = root / "VOCdevkit" / "VOC2012"
-    names = [f"2007_{index:06d}" for index in range(28)]
-    for index, name in enumerate(names):
-        own = [0, *(1 + (5 * (index % 4) + i) % 20 for i in range(5)), 255]
-        image, labels = blocks(own)
-        save(voc / "JPEGImages" / f"{name}.jpg", image)
-        save(voc / "SegmentationClassAug" / f"{name}.png", labels)
-        save(voc / "SegmentationClass" / f"{name}.png", labels)
-    lists = voc / "ImageSets" / "Segmentation"
-    lists.mkdir(parents=True)
-    for split, chosen in (("train", names), ("trainaug", names), ("val", ["2007_999999"])):
-        (lists / f"{split}.txt").write_text("\n".join(chosen) + "\n")
-    return root
-
-
-@pytest.fixture(scope="module")
-def vaihingen(tmp_path_factory):
-    from backend.episodes.datasets.vaihingen import TILES
-
-    root = tmp_path_factory.mktemp("vaihingen")
-    for part, folder, ending in (
-        ("train", "gts_for_participants", ""),
-        ("test", "gts_eroded_for_participants", "_noBoundary"),
-    ):
-        for number in TILES["official", part]:
-            image, labels = blocks([0, 1, 2, 3, 4, 5])
-            save(root / "top" / f"top_mosaic_09cm_area{number}.tif", image)
-            colors = np.array(PALETTE, np.uint8)[labels]
-            save(root / folder / f"top_mosaic_09cm_area{number}{ending}.tif", colors)
     return root
 
 
@@ -144,14 +104,14 @@ def test_evaluate_with_published_numbers(config, tmp_path):
         ("shot=[1]", "no option 'shot'"),
         ("runs=0", "'runs'"),
         ("protocol=voc", "no protocol voc"),
-        ("dataset=ade", "no data set ade"),
+        ("dataset=ade", "no data set 'ade'"),
         ("folds=[4]", "no fold 4"),
         ("root=/nowhere", "/nowhere"),
         ("layers=[2,3]", "train that one"),
         ("beside={table: dpcl-1, row: Ours}", "no row 'Ours'"),
         ("nonsense", "key=value"),
         ("way=9", "fewer ways"),
-        ("protocol=patches", "panet or hsnet"),
+        ("protocol=patches", "leave out folds"),
     ],
 )
 def test_evaluate_tells_what_is_wrong(config, capsys, change, said):
@@ -166,107 +126,78 @@ def test_evaluate_without_a_checkpoint_says_so_in_the_report(config, tmp_path):
     )
 
 
-def test_reproduce_a_table_of_folds(pascal, tmp_path, capsys):
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    encoder = Encoder(EncoderLayout(architecture="vgg16", layers=(2,)))
-    training = {"run": {"iterations": 7, "batch": 1}, "optimizer": {"lr": 0.001}, "method": {"alpha": 20.0}}
-    save_checkpoint(encoder, weights / "x.safetensors", {"configuration": json.dumps(training)})
-    for fold in (0, 1):
-        shutil.copy(weights / "x.safetensors", weights / f"panet_vgg16_pascal_fold{fold}.safetensors")
-    code = run(
-        [
-            "reproduce",
-            "dpcl-1",
-            "--data-root",
-            str(pascal),
-            "--checkpoints",
-            str(weights),
-            "--output",
-            str(tmp_path / "out"),
-            "--rows",
-            "PANet, VGG-16",
-            "--device",
-            "cpu",
-            "--runs",
-            "2",
-            "--episodes",
-            "2",
-            "--size",
-            str(SIDE),
-        ]
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Eight GeoTIFF pairs of three classes."""
+    root = tmp_path_factory.mktemp("pairs")
+    for index in range(8):
+        image, labels = blocks([0, 1, 2, 3] if index % 2 else [3, 2, 1, 0])
+        save(root / f"{'train' if index < 4 else 'test'}{index}.tif", image)
+        save(root / f"{'train' if index < 4 else 'test'}{index}_labels.tif", labels)
+    (root / "classes.csv").write_text("id,name,color\n1,road,#808080\n2,roof,#ff0000\n3,tree,#008000\n")
+    return root
+
+
+def own_data(config, pairs, tmp_path, **changes):
+    """The configuration for GeoTIFF pairs."""
+    values = yaml.safe_load(config.read_text())
+    values |= {"dataset": "geotiff-pairs", "root": str(pairs), "options": {"cache": str(tmp_path / "cache")}}
+    values.pop("folds", None)
+    for key, value in changes.items():
+        values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
+    config.write_text(yaml.safe_dump(values))
+    return str(config)
+
+
+def test_evaluate_a_class_of_own_data(config, pairs, tmp_path):
+    path = own_data(config, pairs, tmp_path, options={"left_out": "roof", "patch": 24}, workers=1)
+    assert run(["evaluate", path]) == 0
+    text = (tmp_path / "out" / "trial.md").read_text()
+    assert text.startswith("# dpcl on geotiff-pairs: mIoU, the class roof, left out\n")
+    assert "| IoU roof |" in text and "| IoU road |" not in text
+    for line in (
+        "| options.left_out | roof |",
+        "| options.patch | 24 |",
+        "| Unlabelled pixels of the support | ignore |",
+        "| Checkpoint | random.safetensors |",
+    ):
+        assert line in text
+    assert "options.cache" not in text
+
+
+def test_evaluate_patches_of_own_data(config, pairs, tmp_path):
+    path = own_data(
+        config,
+        pairs,
+        tmp_path,
+        protocol="patches",
+        size=20,
+        episodes=None,
+        options={"images": "test*.tif", "patch": 20},
+        support_options={"images": "train*.tif"},
     )
-    assert code == 0
-    said = capsys.readouterr()
-    assert said.err.count("Not measured") == 4 and "panet_vgg16_pascal_fold3.safetensors" in said.err
-    text = (tmp_path / "out" / "dpcl-1.md").read_text()
-    assert "| all | run.iterations | 30000 | 7 |" in text and "optimizer.lr" not in text
-    measured = next(line for line in text.splitlines() if "| measured |" in line).split("|")[3:-1]
-    assert [bool(cell.strip()) for cell in measured] == [True, True, False, False, False] * 2
+    assert run(["evaluate", path]) == 0
+    text = (tmp_path / "out" / "trial.md").read_text()
+    assert "mIoU, 3-way" in text and "| IoU tree |" in text
+    assert "| support_options.images | train*.tif |" in text
+    assert "| Support patches | drawn once a run |" in text
+    (journal,) = (tmp_path / "out" / "journals").iterdir()
+    totals = {}
+    for line in journal.read_text().splitlines()[1:]:
+        block = json.loads(line)
+        totals[block["seed"]] = totals.get(block["seed"], 0) + np.sum(block["confusion"])
+    assert set(totals.values()) == {4 * SIDE * SIDE}  # all pixels are labelled, and each counts once
 
 
-def test_reproduce_a_table_of_patches(vaihingen, tmp_path, random_model):
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    shutil.copy(random_model, weights / "jiang_resnet50_pascal.safetensors")
-    code = run(
-        [
-            "reproduce",
-            "jiang-1",
-            "--data-root",
-            str(vaihingen),
-            "--checkpoints",
-            str(weights),
-            "--output",
-            str(tmp_path / "out"),
-            "--rows",
-            "PANet",
-            "--device",
-            "cpu",
-            "--runs",
-            "2",
-            "--size",
-            str(SIDE),
-        ]
-    )
-    assert code == 0
-    page = (tmp_path / "out" / "jiang-1.html").read_text()
-    assert "every query patch once" in page and "kappa" in page
-    journal = next((tmp_path / "out" / "journals").iterdir()).read_text().splitlines()
-    assert [json.loads(line)["episodes"] for line in journal[1:]] == [17, 17]
+def test_evaluate_does_not_mix_options(config, pairs, tmp_path, capsys):
+    assert run(["evaluate", own_data(config, pairs, tmp_path, options={"left_out": "roof"})]) == 0
+    path = own_data(config, pairs, tmp_path, options={"left_out": "roof", "patch": 24})
+    assert run(["evaluate", path]) == 2
+    assert "other settings (data)" in one_sentence(capsys)
 
 
-def test_reproduce_figures(pascal, tmp_path):
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    for method, layers in (("panet", (4,)), ("dpcl", (2, 3, 4))):
-        name = f"{method}_resnet50_layers{''.join(map(str, layers))}_pascal_fold0.safetensors"
-        save_checkpoint(Encoder(EncoderLayout(layers=layers)), weights / name, {})
-    for figure, episodes in (("dpcl-figure-3", 2), ("dpcl-figure-4", 12)):
-        code = run(
-            [
-                "reproduce",
-                figure,
-                "--data-root",
-                str(pascal),
-                "--checkpoints",
-                str(weights),
-                "--output",
-                str(tmp_path / "out"),
-                "--device",
-                "cpu",
-                "--episodes",
-                str(episodes),
-                "--size",
-                str(SIDE),
-            ]
-        )
-        assert code == 0
-        assert len(list((tmp_path / "out").glob(f"{figure}_*.png"))) == 1
-
-
-def test_reproduce_tells_what_is_wrong(tmp_path, capsys):
-    assert run(["reproduce", "dpcl-9", "--data-root", str(tmp_path)]) == 2
-    assert "choose one of dpcl-1" in one_sentence(capsys)
-    assert run(["reproduce", "dpcl-3", "--data-root", str(tmp_path), "--rows", "both"]) == 2
-    assert "no row 'both'" in one_sentence(capsys)
+def test_evaluate_another_split(config, camvid, capsys):
+    assert run(["evaluate", str(config), "split=val"]) == 2
+    assert "no val/images" in one_sentence(capsys)
+    assert run(["evaluate", str(config), "split=holdout"]) == 2
+    assert "its split is 'holdout'" in one_sentence(capsys)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.episodes.datasets import coco
+from backend.episodes.datasets import coco, potsdam
 
 RNG_SEED = 3
 
@@ -158,4 +158,30 @@ def camvid_root(tmp_path: Path) -> Path:
             write_photo(root / split / "images" / f"{name}.jpg")
             ids = np.arange(12 * 16).reshape(12, 16) % 12  # all 11 classes and void
             write_ids(root / split / "labels" / f"{name}.png", ids)
+    return root
+
+
+@pytest.fixture
+def potsdam_root(tmp_path: Path) -> Path:
+    root = tmp_path / "potsdam"
+    for part, tiles in potsdam.TILES.items():
+        for tile in tiles:
+            write_photo(root / "2_Ortho_RGB" / f"top_potsdam_{tile}_RGB.tif", 20, 28)
+            if part == "train":
+                write_colors(root / "5_Labels_all" / f"top_potsdam_{tile}_label.tif", isprs_colors())
+            eroded = f"top_potsdam_{tile}_label_noBoundary.tif"
+            write_colors(root / "5_Labels_all_noBoundary" / eroded, isprs_colors())
+    return root
+
+
+@pytest.fixture
+def pairs_root(tmp_path: Path) -> Path:
+    """GeoTIFF pairs of four classes with a class list."""
+    root = tmp_path / "pairs"
+    for index in range(4):
+        write_photo(root / f"scene{index}.tif")
+        write_ids(root / f"scene{index}_labels.tif", np.arange(12 * 16).reshape(12, 16) // 3 % 5)
+    (root / "classes.csv").write_text(
+        "id,name,color\n1,road,#808080\n2,roof,#ff0000\n3,tree,#008000\n4,water,#0000ff\n"
+    )
     return root

@@ -16,6 +16,8 @@ from backend.episodes.episode import (
     query_labels,
     support_mask,
 )
+from backend.episodes.errors import DatasetError
+from backend.episodes.loading import Telling, told
 from backend.episodes.sampling import PanetSampler
 
 
@@ -120,13 +122,60 @@ class TestEpisodeDataset:
         with pytest.raises(IndexError):
             first[12]
 
-    @pytest.mark.parametrize("workers", [1, 2])
+    @pytest.mark.parametrize("workers", [0, 1, 2])
     def test_is_independent_of_loader_workers(self, workers: int) -> None:
         dataset = self.dataset()
-        loader = DataLoader(dataset, batch_size=2, num_workers=workers, collate_fn=list)
+        loader = DataLoader(Telling(dataset), batch_size=2, num_workers=workers, collate_fn=list)
         loaded = [episode for batch in loader for episode in batch]
         assert len(loaded) == 12
         assert all(equal(episode, dataset[index]) for index, episode in enumerate(loaded))
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_errors_of_workers_are_one_sentence(self, workers: int) -> None:
+        class Broken(Memory):
+            def __getitem__(self, index: int) -> SegmentationSample:
+                raise DatasetError(f"The file {index}.png is missing; complete the dataset.")
+
+        images = Broken([{1}] * 4)
+        dataset = EpisodeDataset(images, PanetSampler(images, (1,)), 4, 0)
+        with pytest.raises(DatasetError, match=r"^The file \d.png is missing; complete the dataset.$"):
+            for loaded in DataLoader(Telling(dataset), batch_size=None, num_workers=workers):
+                told(loaded)
+
+    def test_objects_that_vanish_are_drawn_again(self) -> None:
+        class Dots(Memory):
+            """Class 1 is one pixel in odd images and half of the others."""
+
+            def __getitem__(self, index: int) -> SegmentationSample:
+                labels = torch.zeros(16, 16, dtype=torch.uint8)
+                labels[0 if index % 2 else slice(8), 0 if index % 2 else slice(None)] = 1
+                return SegmentationSample(torch.full((3, 16, 16), index, dtype=torch.uint8), labels)
+
+        images = Dots([{1}] * 6)
+        dataset = EpisodeDataset(images, PanetSampler(images, (1,)), 20, 0, size=8)
+        for index in range(20):
+            episode = dataset[index]
+            assert (episode.support_masks == 1).any()
+            assert episode.support_images.max() % 2 == 0
+            assert equal(episode, dataset[index])
+        small = EpisodeDataset(images, lambda i, r: Selection((1,), ((1,),), ((0, 0),)), 1, 0, size=8)
+        with pytest.raises(
+            DatasetError, match="no pixel of the class 'class 1' is left in the support at 8 x 8"
+        ):
+            small[0]
+
+    def test_queries_without_a_pixel_that_counts(self) -> None:
+        class Unlabeled(Memory):
+            def __getitem__(self, index: int) -> SegmentationSample:
+                sample = super().__getitem__(index)
+                if index:
+                    sample.labels[:] = 255
+                return sample
+
+        images = Unlabeled([{1}, {1}])
+        dataset = EpisodeDataset(images, lambda i, r: Selection((1,), ((0,),), ((1, 0),)), 1, 0, size=16)
+        with pytest.raises(DatasetError, match="In episode 0, all pixels of a query are to be ignored"):
+            dataset[0]
 
     def test_mirrors_image_and_mask_together(self) -> None:
         class Half(Memory):
@@ -169,9 +218,9 @@ class TestEpisodeDataset:
         assert np.array_equal(episode.query_labels[0].numpy(), labels == 1)
 
     def test_queries_of_another_dataset(self) -> None:
-        other = Memory([{2}], side=4)
+        other = Memory([{2}], side=8)
         dataset = EpisodeDataset(
-            IMAGES, lambda i, r: Selection((2,), ((0,),), ((0, 0),)), 1, 0, size=4, query_images=other
+            IMAGES, lambda i, r: Selection((2,), ((0,),), ((0, 0),)), 1, 0, size=8, query_images=other
         )
         labels: Tensor = dataset[0].query_labels
         assert torch.equal(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backend.episodes.datasets import coco, pascal
 from backend.episodes.errors import DatasetError
-from backend.episodes.folds import Fold, fold
+from backend.episodes.folds import Fold, fold, left_out
 
 # COCO's category ids have gaps.
 COCO_IDS = [n for n in range(1, 91) if n not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
@@ -88,3 +88,18 @@ def test_refuses_what_is_no_division() -> None:
         fold(3, 4, 0)
     with pytest.raises(DatasetError, match="fold pattern"):
         fold(20, 4, 0, "random")  # type: ignore[arg-type]
+
+
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=9, unique=True), st.data())
+def test_one_class_is_left_out(classes: list[str], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(classes))
+    sides = left_out(classes, name)
+    assert [classes[number - 1] for number in sides.test] == [name]
+    assert sorted(sides.train + sides.test) == list(range(1, len(classes) + 1))
+
+
+def test_no_such_class_to_leave_out() -> None:
+    with pytest.raises(DatasetError, match="names no class 'c'; there are a, b"):
+        left_out(("a", "b"), "c")
+    with pytest.raises(DatasetError, match="none to test"):
+        left_out(("a",), "a")

@@ -6,9 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backend.episodes.episode import SegmentationSample
 from backend.episodes.errors import DatasetError
+from backend.episodes.folds import fold
 from backend.episodes.sampling import HsnetSampler, PanetSampler, PatchSweep, covering_images, images_by_class
 
 
@@ -117,3 +120,53 @@ class TestPatchSweep:
             covering_images(shown, (1, 2, 3), 1, rng())
         with pytest.raises(DatasetError, match="cannot be drawn from"):
             covering_images(shown[:3], (1,), 5, rng())
+
+
+@st.composite
+def shown_images(draw: st.DrawFn) -> tuple[Shown, int]:
+    """Images of which each shows some of up to 8 classes, and how many classes there are."""
+    classes = draw(st.integers(4, 8))
+    shown = draw(st.lists(st.sets(st.integers(1, classes)), min_size=1, max_size=30))
+    return Shown(shown, classes), classes
+
+
+@settings(deadline=None)
+@given(shown_images(), st.data())
+def test_any_episode_of_any_images(drawn: tuple[Shown, int], data: st.DataObject) -> None:
+    """Whatever the images: classes of the one side of the fold, no image twice, each shows what it was drawn for."""
+    images, classes = drawn
+    pattern = data.draw(st.sampled_from(["contiguous", "interleaved"]))
+    sides = fold(classes, 4, data.draw(st.integers(0, 3)), pattern)
+    way, shot, queries = (data.draw(st.integers(1, 3)) for _ in range(3))
+    for own, other in ((sides.train, sides.test), (sides.test, sides.train)):
+        try:
+            sampler = PanetSampler(images, own, way, shot, queries)
+        except DatasetError as error:
+            fewest = min((len(images_by_class(images, own)[number]) for number in own), default=0)
+            assert way > len(own) or fewest < shot + queries, error
+            continue
+        for index in range(5):
+            selection = sampler(index, rng(index))
+            assert selection == sampler(index, rng(index))
+            assert set(selection.classes) <= set(own) and not set(selection.classes) & set(other)
+            assert len(set(selection.classes)) == way
+            used = [image for image, _ in selection.queries]
+            assert len(set(used)) == queries
+            for image, asked in selection.queries:
+                assert selection.classes[asked] in images.shown[image]
+            for number, support in zip(selection.classes, selection.support, strict=True):
+                assert len(set(support)) == shot and not set(support) & set(used)
+                assert all(number in images.shown[image] for image in support)
+
+
+@given(st.lists(st.sets(st.integers(1, 5)), min_size=1, max_size=25), st.integers(1, 8), st.integers(0, 99))
+def test_any_covering_set(shown: list[set[int]], count: int, seed: int) -> None:
+    classes = sorted(set().union(*shown))
+    sets = [frozenset(own) for own in shown]
+    try:
+        chosen = covering_images(sets, classes, count, rng(seed))
+    except DatasetError:
+        assert count < len(classes) or count > len(shown)  # else one image a class would do
+        return
+    assert len(set(chosen)) == len(chosen) == count
+    assert set().union(*(shown[image] for image in chosen)) >= set(classes)

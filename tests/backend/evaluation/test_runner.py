@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from backend.errors import ProtolabelError
 from backend.evaluation.journal import Journal
 from backend.evaluation.metrics import mean_iou
 from backend.evaluation.protocols import EvaluationProtocol, ProtocolError, protocol
@@ -152,3 +153,18 @@ def test_wrong_scores_are_told(tmp_path, color_episodes):
         run(tmp_path / "b", lambda episode: torch.full((1, 2, 24, 24), torch.nan), color_episodes)
     with pytest.raises(EvaluationError, match="nothing to evaluate"):
         run(tmp_path / "c", None, lambda seed: color_episodes(seed, length=0))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_episode_that_cannot_be_drawn_is_told_in_one_sentence(
+    tmp_path, color_episodes, nearest_color, workers
+):
+    class Broken(color_episodes):
+        def __getitem__(self, index):
+            if index == 60:
+                raise ProtolabelError("The file 60.png is missing; complete the dataset.")
+            return super().__getitem__(index)
+
+    with pytest.raises(ProtolabelError, match=r"^The file 60.png is missing; complete the dataset.$"):
+        run(tmp_path / "j", fitting(nearest_color), Broken, workers=workers)
+    assert set(Journal(tmp_path / "j", {}, 6).blocks) == {(1234, 0)}  # what was counted before is kept
