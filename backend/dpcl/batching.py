@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ..episodes.augmentation import augment
-from ..episodes.episode import IGNORE, Episode
+from ..episodes.episode import IGNORE, Episode, is_shared
 from .folding import folded_norms
 from .options import MethodError
-from .pooling import is_shared
 
 
 def check_episodes(episodes: Sequence[Episode]) -> None:

@@ -10,11 +10,6 @@ from torch import Tensor
 EPSILON = 1e-5
 
 
-def is_shared(images: Tensor) -> bool:
-    """Whether all ways have the same images: a tensor that was expanded along its first dimension."""
-    return images.shape[0] > 1 and images.stride(0) == 0
-
-
 def masked_average_pool(features: Tensor, masks: Tensor) -> Tensor:
     """Average features over masks (DPCL, eq. 1 for one shot; Jiang et al., eq. 1).
 

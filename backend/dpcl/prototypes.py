@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..episodes.episode import is_shared
 from .options import Anchor
-from .pooling import EPSILON, is_shared, masked_average_pool
+from .pooling import EPSILON, masked_average_pool
 
 
 @dataclass(frozen=True)

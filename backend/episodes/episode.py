@@ -27,7 +27,8 @@ class Episode:
     """A few-shot task: N ways (classes) with K support images each, and the queries to segment.
 
     Args:
-        support_images: (way, shot, 3, height, width), float32 in 0..255, RGB.
+        support_images: (way, shot, 3, height, width), float32 in 0..255, RGB. Where all ways have the same images, they
+            are one set of images that was expanded, which is encoded once; see ``is_shared``.
         support_masks: (way, shot, height, width), uint8: 1 the way's class, 0 anything else, 255 ignore.
         query_images: (queries, 3, height, width), as the support images.
         query_labels: (queries, height, width), uint8: 0 background, 1..way the ways in order, 255 ignore.
@@ -53,7 +54,7 @@ class Episode:
     def to(self, device: torch.device | str) -> Episode:
         """The same episode on another device."""
         return Episode(
-            self.support_images.to(device, non_blocking=True),
+            _once(self.support_images).to(device, non_blocking=True).expand_as(self.support_images),
             self.support_masks.to(device, non_blocking=True),
             self.query_images.to(device, non_blocking=True),
             self.query_labels.to(device, non_blocking=True),
@@ -63,12 +64,21 @@ class Episode:
     def pin_memory(self) -> Episode:
         """The same episode in page-locked memory; a ``DataLoader`` calls it."""
         return Episode(
-            self.support_images.pin_memory(),
+            _once(self.support_images).pin_memory().expand_as(self.support_images),
             self.support_masks.pin_memory(),
             self.query_images.pin_memory(),
             self.query_labels.pin_memory(),
             self.classes,
         )
+
+
+def is_shared(images: Tensor) -> bool:
+    """Whether all ways have the same images: a tensor that was expanded along its first dimension."""
+    return images.shape[0] > 1 and images.stride(0) == 0
+
+
+def _once(images: Tensor) -> Tensor:
+    return images[:1] if is_shared(images) else images
 
 
 @dataclass(frozen=True)
@@ -215,24 +225,42 @@ class EpisodeDataset(Dataset[Episode]):
 
     def _read(self, selection: Selection, rng: np.random.Generator) -> Episode:
         ways = selection.classes
-
-        support = []
-        for way, indices in enumerate(selection.support):
-            for image in indices:
-                sample = self.images[image]
-                support.append(self._fit(sample.image, support_mask(sample, way, ways, self.boundary), rng))
+        images, masks = self._read_support(selection, rng)
         queries = []
         for image, way in selection.queries:
             sample = self.query_images[image]
             queries.append(self._fit(sample.image, query_labels(sample, way, ways), rng))
 
-        shape = (len(ways), len(selection.support[0]))
         return Episode(
-            torch.stack([image for image, _ in support]).reshape(*shape, 3, *self.size),
-            torch.stack([mask for _, mask in support]).reshape(*shape, *self.size),
+            images,
+            masks,
             torch.stack([image for image, _ in queries]),
             torch.stack([labels for _, labels in queries]),
             ways,
+        )
+
+    def _read_support(self, selection: Selection, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Images and masks of the support; images that all ways list are read once and shared."""
+        ways = selection.classes
+        if len(ways) > 1 and len(set(selection.support)) == 1 and not self.mirror:
+            samples = [self.images[image] for image in selection.support[0]]
+            fitted = [
+                self._fit(sample.image, support_mask(sample, way, ways, self.boundary), rng)
+                for way in range(len(ways))
+                for sample in samples
+            ]
+            once = torch.stack([image for image, _ in fitted[: len(samples)]])
+            masks = torch.stack([mask for _, mask in fitted]).view(len(ways), len(samples), *self.size)
+            return once.expand(len(ways), -1, -1, -1, -1), masks
+        support = [
+            self._fit(sample.image, support_mask(sample, way, ways, self.boundary), rng)
+            for way, indices in enumerate(selection.support)
+            for sample in (self.images[image] for image in indices)
+        ]
+        shape = (len(ways), len(selection.support[0]))
+        return (
+            torch.stack([image for image, _ in support]).view(*shape, 3, *self.size),
+            torch.stack([mask for _, mask in support]).view(*shape, *self.size),
         )
 
     def _fit(self, image: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -68,6 +68,7 @@ def _training(setting: Setting) -> dict[str, Any]:
         "optimizer.momentum": 0.9,
         "optimizer.weight_decay": 5e-4,
         "method.alpha": 20.0,
+        "episodes.held_out": "background",
     }
     if training["data.name"] in ("pascal", "coco"):
         training["episodes.boundary"] = "background"

@@ -52,6 +52,8 @@ class EpisodeSection(_Section):
         mirror: Whether images are mirrored with probability 0.5.
         boundary: What unlabelled pixels of support images are, such as VOC's outlines of objects: "ignore", or
             "background" as in PANet's code.
+        held_out: What the classes of the test fold are while the others are trained: "background" as in PANet's code,
+            or "ignore", which suits images that all show most classes; see :class:`HeldOutIgnored`.
     """
 
     way: int = Field(default=1, ge=1, le=100)
@@ -60,6 +62,7 @@ class EpisodeSection(_Section):
     size: int = Field(default=473, ge=32, le=4096)
     mirror: bool = True
     boundary: Boundary = "ignore"
+    held_out: Boundary = "background"
 
 
 class EncoderSection(_Section):

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from ..episodes import opening
 from ..episodes.episode import Episode, EpisodeDataset, LabeledImages
+from ..episodes.held_out import HeldOutIgnored
 from ..episodes.loading import Telling, told
 from ..episodes.sampling import PanetSampler
 from ..errors import ProtolabelError
@@ -32,8 +33,10 @@ class EpisodeData(lightning.LightningDataModule):
         """
         super().__init__()
         self._experiment = experiment
-        self.images = open_images(experiment)
+        self.images: LabeledImages = open_images(experiment)
         self.classes = training_classes(experiment, self.images)
+        if experiment.episodes.held_out == "ignore":
+            self.images = HeldOutIgnored(self.images, self.classes)
 
     def train_dataloader(self) -> Loader:
         """Episodes from where the run stands; Lightning calls this."""

@@ -13,12 +13,13 @@ from backend.episodes.episode import (
     EpisodeDataset,
     SegmentationSample,
     Selection,
+    is_shared,
     query_labels,
     support_mask,
 )
 from backend.episodes.errors import DatasetError
 from backend.episodes.loading import Telling, told
-from backend.episodes.sampling import PanetSampler
+from backend.episodes.sampling import PanetSampler, PatchSweep
 
 
 class Memory:
@@ -226,3 +227,31 @@ class TestEpisodeDataset:
         assert torch.equal(
             labels[0], (other[0].labels == 2) + (other[0].labels == 255) * torch.uint8.itemsize * 255
         )
+
+
+def test_ways_that_list_the_same_images_share_them() -> None:
+    queries = Memory([{1}, {2}])
+    sweep = PatchSweep(IMAGES, queries, (1, 2, 3), shot=3)
+    drawn = sweep.fixed
+    episode = EpisodeDataset(IMAGES, sweep, 2, 0, 24, query_images=queries)[1]
+    assert is_shared(episode.support_images) and episode.support_images.shape == (3, 3, 3, 24, 24)
+    for shot, image in enumerate(drawn):
+        for way in range(3):
+            alone = EpisodeDataset(IMAGES, Fixed(image, way + 1), 1, 0, 24)[0]
+            torch.testing.assert_close(episode.support_images[way, shot], alone.query_images[0])
+            own = episode.support_masks[way, shot] == 1
+            assert torch.equal(own, alone.query_labels[0] == 1)
+    assert is_shared(episode.to("cpu").support_images)
+    mirrored = EpisodeDataset(IMAGES, sweep, 2, 0, 24, mirror=True, query_images=queries)[0]
+    assert not is_shared(mirrored.support_images)  # each is mirrored by itself
+
+
+class Fixed:
+    """One image as support and query of a class, which it may lack."""
+
+    def __init__(self, image: int, class_id: int) -> None:
+        self.image, self.class_id = image, class_id
+
+    def __call__(self, index: int, rng: np.random.Generator) -> Selection:
+        own = next(i for i in range(len(IMAGES)) if self.class_id in IMAGES.shown[i])
+        return Selection((self.class_id,), ((own,),), ((self.image, 0),))

@@ -145,3 +145,17 @@ def test_a_class_that_is_left_out_with_a_fold(make_config: Callable[..., Path]) 
     path = make_config(data={"fold": 0})
     with pytest.raises(ProtolabelError, match="choose one of them"):
         EpisodeData(read_experiment(path, ["data.options.left_out=water"]))
+
+
+def test_held_out_classes_are_background_or_ignored(make_config: Callable[..., Path]) -> None:
+    changes = ["data.options.left_out=water", "run.workers=0"]
+    path = make_config()
+    as_background = episodes(EpisodeData(read_experiment(path, changes)))
+    ignored = episodes(EpisodeData(read_experiment(path, [*changes, "episodes.held_out=ignore"])))
+    assert {episode.classes for episode in (*as_background, *ignored)} == {(1,)}
+    for one, other in zip(as_background, ignored, strict=True):
+        assert torch.equal(one.query_images, other.query_images)
+        changed = one.query_labels != other.query_labels
+        assert changed.any()
+        assert (one.query_labels[changed] == 0).all() and (other.query_labels[changed] == 255).all()
+        assert torch.equal(one.query_labels == 1, other.query_labels == 1)
