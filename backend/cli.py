@@ -79,13 +79,14 @@ def run(arguments: Sequence[str]) -> int:
         arguments: Without the program's name.
 
     Returns:
-        0; 2 for what the user can mend, which is one sentence on stderr; 130 after Ctrl-C; 1 for the unexpected.
+        0; 2 for what the user can mend, which is one sentence on stderr; 130 after Ctrl-C; 1 for the unexpected, and
+        for a check that has found something.
     """
     # The option may stand anywhere: people add it to the end of the command that failed.
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        protolabel.main(arguments, prog_name="python -m backend", standalone_mode=False)
+        code = protolabel.main(arguments, prog_name="python -m backend", standalone_mode=False)
     except click.UsageError as error:
         error.show()
         return 2
@@ -105,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         text = f"Unexpected error ({type(error).__name__}: {error}); run again with --debug and report it."
         return _fail(text, debug, 1)
-    return 0
+    return code if isinstance(code, int) else 0  # a command's own, as that of a check that has found something
 
 
 def _fail(message: str, debug: bool, code: int = 2) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +76,7 @@ def check(
                 f'To check some of the tiles, or one kind of labels: --option "tiles={tiles}", --option labels=full.',
                 err=True,
             )
-        sys.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _values(options: Sequence[str]) -> dict[str, Any]:

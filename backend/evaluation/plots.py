@@ -48,9 +48,8 @@ def comparison_plot(columns: Sequence[str], rows: Sequence[ReportRow]) -> Figure
     )
     if any(row.is_published for row in rows):
         panels[0].legend(loc="upper right", ncols=2, fontsize=8, frameon=False, bbox_to_anchor=(1, 1.22))
-    return Figure(
-        "comparison", "Published and measured numbers; lines are the standard deviation.", _svg(canvas)
-    )
+    what = "Published and measured numbers" if any(row.is_published for row in rows) else "Measured numbers"
+    return Figure("comparison", f"{what}; lines are the standard deviation.", _svg(canvas))
 
 
 def class_plot(name: str, metrics: Mapping[str, Statistic], kind: str = "IoU") -> Figure:

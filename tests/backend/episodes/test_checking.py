@@ -18,10 +18,7 @@ from .conftest import isprs_colors, voc_labels, write_colors, write_ids, write_p
 def check(
     capsys: pytest.CaptureFixture[str], name: str, root: Path, *more: str
 ) -> tuple[int, list[str], str]:
-    try:
-        code = run(["data", "check", name, str(root), *more])
-    except SystemExit as ended:
-        code = int(str(ended.code))
+    code = run(["data", "check", name, str(root), *more])
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
     return code, captured.out.splitlines(), captured.err

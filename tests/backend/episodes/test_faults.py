@@ -145,10 +145,7 @@ def layout(request: pytest.FixtureRequest) -> Callable[[str], Path]:
 
 
 def check(name: str, root: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    try:
-        code = run(["data", "check", name, str(root)])
-    except SystemExit as ended:
-        code = int(str(ended.code))
+    code = run(["data", "check", name, str(root)])
     said = capsys.readouterr()
     return code, said.out, said.err
 
