@@ -32,25 +32,29 @@ def paper_options(setting: Setting) -> dict[str, Any]:
 
     DPCL (section 5.1): batch 2, SGD 1e-3 / 0.9 / 5e-4, 473 x 473; the iterations and milestones are PANet's.
     PANet and PPNet: 417 x 417, batch 1; PPNet's code has 5e-4 and 24,000 iterations, also for the PANet with ResNet-50
-    that both papers print. Jiang et al. give alpha, 417 x 417 and PANet's settings for all else.
+    that both papers print. Jiang et al. give alpha, 417 x 417 and PANet's settings for all else. For a test on
+    one's own rasters there is nothing to compare with.
     """
+    size = 473 if setting.method == "dpcl" else 417
+    testing: dict[str, Any] = {}
     if setting.dataset in ("vaihingen", "potsdam"):
-        testing = {"protocol": "patches", "test split": "official", "test labels": "eroded", "size": 417}
-    else:
+        size = 417
+        testing = {"protocol": "patches", "test split": "official", "test labels": "eroded", "size": size}
+    elif not setting.dataset.startswith("geotiff"):
         testing = {
             "protocol": "panet",
             "runs": 5,
             "episodes": 1000,
             "seeds": "1234..1238",
             "counting": "present",
+            "size": size,
         }
-        testing["size"] = 473 if setting.method == "dpcl" else 417
     if setting.method in FITTED:
         names = ("begin", "iterations", "batch_size", "learning_rate", "weight_decay", "seed")
         return testing | {f"fitting.{name}": "not told" for name in names}
     if setting.trained_on == "imagenet":
         return testing
-    return testing | {"episodes.size": testing["size"], "episodes.shot": setting.shot} | _training(setting)
+    return testing | {"episodes.size": size, "episodes.shot": setting.shot} | _training(setting)
 
 
 def _training(setting: Setting) -> dict[str, Any]:
@@ -136,7 +140,7 @@ def _departures(setting: Setting) -> list[tuple[str, str, str]]:
             ("few predicted features", "up to 10: clustered at the image's size", "clustered as they are"),
             last,
         ]
-    if setting.method == "panet" and setting.backbone == "resnet50":
+    if setting.method == "panet" and setting.backbone == "resnet50" and setting.trained_on != "imagenet":
         return [
             ("batch normalisation", "estimated in training (PPNet's code)", "stays that of ImageNet"),
             last,
