@@ -225,6 +225,11 @@ def join_features(
             [part.pixel_polygon + start for part, start in zip(kept, first, strict=False)]
         ),
         classes=len(classes),
+        cells=np.concatenate([part.cells for part in kept]),
+        cell_polygon=np.concatenate(
+            [part.cell_polygon + start for part, start in zip(kept, first, strict=False)]
+        ),
+        cell_weights=np.concatenate([part.cell_weights for part in kept]),
     )
 
 

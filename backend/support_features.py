@@ -21,6 +21,7 @@ from .rasters.source import RasterSource
 from .rasters.support import ClassInfo, SupportSet
 
 PIXELS_PER_POLYGON = 400
+CELLS_PER_POLYGON = 48
 _LARGEST = 1e4  # of features in half precision
 _CHUNK = 2048  # pixels; large polygons are sampled in windows of this side
 
@@ -83,13 +84,73 @@ class FeatureStore:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+class PolygonFeatures:
+    """What the features of one polygon add up to, and a sample of its cells.
+
+    Attributes:
+        sum: Weighted sum of its features, shape (D,).
+        area: Sum of the weights; 0 when no pixel of it is valid.
+    """
+
+    def __init__(self, channels: int, cells: float) -> None:
+        """Start at nothing.
+
+        Args:
+            channels: D.
+            cells: About how many the polygon has, of which a part is kept.
+        """
+        self.sum, self.area = np.zeros(channels), 0.0
+        self._share = min(1.0, CELLS_PER_POLYGON / max(cells, 1.0))
+        self._cells: dict[tuple[int, int], tuple[NDArray[np.float32], float]] = {}
+
+    def add(self, places: NDArray[np.int64], weights: NDArray[np.float32], features: Tensor) -> None:
+        """Add cells; a cell that several tiles show is given by each of them with its part of the weight.
+
+        Args:
+            places: Row and column of each cell in the grid, shape (cells, 2).
+            weights: Pixels of the polygon that each stands for, shape (cells,), above 0.
+            features: Shape (cells, D).
+        """
+        weight = torch.from_numpy(weights).to(features)
+        self.sum += (weight @ features).cpu().numpy()
+        self.area += float(weights.sum())
+        kept = np.flatnonzero(_spread(places) < self._share)
+        for (row, col), own, at in zip(
+            places[kept].tolist(),
+            features[torch.from_numpy(kept).to(features.device)].float().cpu().numpy(),
+            weights[kept].tolist(),
+            strict=True,
+        ):
+            before, total = self._cells.get((row, col), (0.0, 0.0))
+            self._cells[row, col] = (before + at * own, total + at)
+
+    def sample(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features of the cells that were kept, shape (M, D), and their weights, shape (M,)."""
+        order = sorted(self._cells)
+        weights = np.array([self._cells[place][1] for place in order], np.float32)
+        sums = [self._cells[place][0] for place in order]
+        cells = np.array(sums, np.float32).reshape(len(order), len(self.sum))
+        return cells / weights[:, None], weights
+
+
+def cell_places(cells: NDArray[np.int64], tile: Tile) -> NDArray[np.int64]:
+    """Row and column in the grid of cells that are counted row by row within a tile, shape (cells, 2)."""
+    rows, cols = np.divmod(cells, tile.x1 - tile.x0)
+    return np.stack([rows + tile.y0, cols + tile.x0], axis=1)
+
+
+def _spread(places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A number from 0 to 1 for each cell of which those below any limit lie evenly (Roberts's sequence R2)."""
+    numbers: NDArray[np.float64] = np.modf(places @ np.array([0.7548776662466927, 0.5698402909980532]))[0]
+    return numbers
+
+
 class SupportPooling:
     """Pools the features of support polygons over tiles, exactly as over the whole blended feature map."""
 
     def __init__(self, source: RasterSource, support: SupportSet, grid: FeatureGrid, channels: int) -> None:
         self._source, self._support, self._grid = source, support, grid
-        self._sums = np.zeros((len(support.polygons), channels), np.float64)
-        self._areas = np.zeros(len(support.polygons))
+        self._polygons = [PolygonFeatures(channels, p.area / grid.cell**2) for p in support.polygons]
 
     def tiles(self) -> list[Tile]:
         """The tiles that touch a polygon."""
@@ -119,10 +180,9 @@ class SupportPooling:
             weights = pooling_weights(grid, tile, box, self._support.mask(index, box) & seen) * blend
             cells = np.flatnonzero(weights)
             if len(cells):
-                weight = torch.from_numpy(weights.ravel()[cells]).to(rows)
-                pooled = weight @ rows[torch.from_numpy(cells).to(rows.device)]
-                self._sums[index] += pooled.cpu().numpy()
-                self._areas[index] += weights.sum()
+                places = cell_places(cells, tile)
+                chosen = rows[torch.from_numpy(cells).to(rows.device)]
+                self._polygons[index].add(places, weights.ravel()[cells], chosen)
 
     def finish(self, say: Callable[[str], None], alone: bool = True) -> SupportFeatures:
         """The pooled features and a sample of pixel values.
@@ -136,9 +196,7 @@ class SupportPooling:
         """
         polygons = range(len(self._support.polygons))
         samples = [sample_polygon(self._source, self._support, index) for index in polygons]
-        return collect_features(
-            self._support, self._source.path, self._sums, self._areas, samples, say, alone
-        )
+        return collect_features(self._support, self._source.path, self._polygons, samples, say, alone)
 
 
 def pooling_weights(
@@ -154,8 +212,7 @@ def pooling_weights(
 def collect_features(
     support: SupportSet,
     raster: str,
-    sums: NDArray[np.float64],
-    areas: NDArray[np.float64],
+    polygons: Sequence[PolygonFeatures | None],
     samples: Sequence[NDArray[np.float32]],
     say: Callable[[str], None],
     alone: bool = True,
@@ -165,8 +222,7 @@ def collect_features(
     Args:
         support: The polygons.
         raster: Its path.
-        sums: Weighted sums of features, shape (P, D).
-        areas: Their weights, shape (P,); 0 where nothing of a polygon is valid.
+        polygons: What is known of each; None counts as nothing.
         samples: Pixel values of each polygon, shape (bands, n).
         say: Told of polygons that hold no usable pixel and are left out.
         alone: Whether this is all the support; else other rasters may hold what is missing here.
@@ -174,18 +230,27 @@ def collect_features(
     Raises:
         SupportError: When a class is left with no polygon.
     """
-    used = [i for i, sample in enumerate(samples) if sample.shape[1] and areas[i] > 0]
+    used = [
+        i
+        for i, (sample, own) in enumerate(zip(samples, polygons, strict=True))
+        if sample.shape[1] and own is not None and own.area > 0
+    ]
     if alone:
         check_support([support.labels[i] for i in used], support.classes, raster)
     if len(used) < len(samples):
         say(f"{len(samples) - len(used)} polygons cover no valid pixel of their own and were left out.")
     pixels = [samples[i].T for i in used]
+    known = [own for i in used if (own := polygons[i]) is not None]
+    cells = [own.sample() for own in known]
     return SupportFeatures(
         labels=np.array([support.labels[i] for i in used], np.int64),
-        prototypes=(sums[used] / areas[used, None]).astype(np.float32),
+        prototypes=np.array([own.sum / own.area for own in known] or np.zeros((0, 0)), np.float32),
         pixels=np.concatenate(pixels or [np.zeros((0, 0))]).astype(np.float32),
         pixel_polygon=np.repeat(np.arange(len(used)), [len(values) for values in pixels]),
         classes=len(support.classes),
+        cells=np.concatenate([own for own, _ in cells] or [np.zeros((0, 0), np.float32)]),
+        cell_polygon=np.repeat(np.arange(len(used)), [len(own) for own, _ in cells]),
+        cell_weights=np.concatenate([own for _, own in cells] or [np.zeros(0, np.float32)]),
     )
 
 

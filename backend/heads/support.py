@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def no_cells() -> NDArray[np.float32]:
+    """No cell."""
+    return np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,9 @@ class SupportFeatures:
         pixels: A sample of pixel values 0..255 of the polygons, shape (N, bands).
         pixel_polygon: The polygon of each sampled pixel, shape (N,).
         classes: C.
+        cells: Features of a sample of the polygons' cells, shape (M, D); thin polygons may have none.
+        cell_polygon: The polygon of each of them, shape (M,).
+        cell_weights: Pixels of the polygon that each stands for, shape (M,).
     """
 
     labels: NDArray[np.int64]
@@ -25,6 +33,9 @@ class SupportFeatures:
     pixels: NDArray[np.float32]
     pixel_polygon: NDArray[np.int64]
     classes: int
+    cells: NDArray[np.float32] = field(default_factory=no_cells)
+    cell_polygon: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    cell_weights: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def class_prototypes(self) -> NDArray[np.float32]:
         """The mean over each class's polygons, as over K shots in the papers; shape (C, D)."""

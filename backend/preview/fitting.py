@@ -6,13 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..heads.support import SupportFeatures
 from ..progress import Say
 from ..rasters.support import SupportSet
-from ..support_features import collect_features, sample_polygon
-from .tiles import Pooled, RasterTiles
+from ..support_features import PolygonFeatures, collect_features, sample_polygon
+from .tiles import RasterTiles
 from .workbench import OpenRaster
 
 
@@ -41,26 +39,20 @@ class Fitting:
         }
         return cls(raster, support, keys)
 
-    def pooled(self, tiles: RasterTiles) -> list[Pooled | None]:
+    def pooled(self, tiles: RasterTiles) -> list[PolygonFeatures | None]:
         """What is known of each polygon's features; None while they are not encoded."""
         tiles.keep_pooled(self.keys)
         return [tiles.pool(self.support, index, key) for index, key in enumerate(self.keys)]
 
-    def collect(self, pooled: Sequence[Pooled | None], channels: int, say: Say) -> SupportFeatures:
+    def collect(self, pooled: Sequence[PolygonFeatures | None], say: Say) -> SupportFeatures:
         """What a head is fitted on.
 
         Args:
             pooled: Of each polygon; None is left out.
-            channels: D.
             say: Told of polygons that hold no usable pixel and are left out.
         """
-        sums = np.zeros((len(pooled), channels))
-        areas = np.zeros(len(pooled))
-        for index, part in enumerate(pooled):
-            if part is not None:
-                sums[index], areas[index] = part.sum, part.area
         samples = [self.raster.samples[key] for key in self.keys]
-        return collect_features(self.support, self.raster.source.path, sums, areas, samples, say, alone=False)
+        return collect_features(self.support, self.raster.source.path, pooled, samples, say, alone=False)
 
 
 def _key(support: SupportSet, index: int) -> bytes:

@@ -6,8 +6,6 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..encoders.runner import EncoderRunner
 from ..gathering import GatheredSupport, gather_support, join_features
 from ..heads.spectral import SpectralModel
@@ -19,9 +17,10 @@ from ..rasters.grid import Tile
 from ..rasters.source import RasterSource
 from ..rasters.support import ClassInfo
 from ..scale import same_ground
+from ..support_features import PolygonFeatures
 from .fitting import Fitting
 from .painting import Painter
-from .tiles import Pooled, RasterTiles
+from .tiles import RasterTiles
 from .view import View
 from .workbench import Workbench
 
@@ -86,8 +85,9 @@ class Opened:
         Raises:
             SupportError: When a class has no valid pixel.
         """
-        anything = Pooled(np.zeros(0), 1.0)
-        parts = [each.collect([anything] * len(each.keys), 0, self._say) for each in self.fittings]
+        anything = PolygonFeatures(0, 1.0)
+        anything.area = 1.0
+        parts = [each.collect([anything] * len(each.keys), self._say) for each in self.fittings]
         return SpectralModel(self._join(parts))
 
     def tiles(self) -> tuple[RasterTiles, ...]:
@@ -143,13 +143,9 @@ class Opened:
         whole = all(part is not None for parts in pooled for part in parts)
         if not whole and len(known) < len(self.found.classes):
             return None
-        channels = tiles[0].runner.channels
         say = self._say if whole else lambda text: None
         return self._join(
-            [
-                fitting.collect(parts, channels, say)
-                for fitting, parts in zip(self.fittings, pooled, strict=True)
-            ]
+            [fitting.collect(parts, say) for fitting, parts in zip(self.fittings, pooled, strict=True)]
         )
 
     def painter(self, view: View) -> Painter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,24 +16,11 @@ from ..rasters.grid import FeatureGrid, Tile
 from ..rasters.imagery import read_tile
 from ..rasters.source import RasterSource
 from ..rasters.support import SupportSet
-from ..support_features import pooling_weights
+from ..support_features import PolygonFeatures, cell_places, pooling_weights
 from .patches import SIDE, patches_in, patches_over, plan
 
 _CHUNK = 8 * SIDE  # cells; large polygons are pooled in squares of this side
 _PATIENCE = 0.05  # seconds between looks at the cancel token
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """What the features of one polygon add up to.
-
-    Attributes:
-        sum: Weighted sum of its features, shape (D,).
-        area: Its weights' sum; 0 when no pixel of it is valid.
-    """
-
-    sum: NDArray[np.float64]
-    area: float
 
 
 class RasterTiles:
@@ -56,7 +42,7 @@ class RasterTiles:
         self._source, self.runner, self.grid = source, runner, grid
         self._cache, self._threads = cache, threads
         self._under_way: dict[Tile, Future[None]] = {}
-        self._pooled: dict[bytes, Pooled] = {}
+        self._pooled: dict[bytes, PolygonFeatures] = {}
         self._closed = False
 
     def close(self) -> None:
@@ -103,7 +89,7 @@ class RasterTiles:
         box = support.bounds(index, self._source.window)
         return [] if box is None else patches_over(self.grid, *self.grid.cells_around(box))
 
-    def pool(self, support: SupportSet, index: int, key: bytes) -> Pooled | None:
+    def pool(self, support: SupportSet, index: int, key: bytes) -> PolygonFeatures | None:
         """Pool a polygon's features, or take what was pooled before; None while patches are missing.
 
         Args:
@@ -123,10 +109,10 @@ class RasterTiles:
         wanted = set(keys)
         self._pooled = {key: pooled for key, pooled in self._pooled.items() if key in wanted}
 
-    def _pool(self, support: SupportSet, index: int) -> Pooled | None:
+    def _pool(self, support: SupportSet, index: int) -> PolygonFeatures | None:
         if not all(patch in self for patch in self.polygon_patches(support, index)):
             return None
-        total, area = np.zeros(self.runner.channels), 0.0
+        pooled = PolygonFeatures(self.runner.channels, support.polygons[index].area / self.grid.cell**2)
         whole = support.bounds(index, self._source.window)
         rows, cols = self.grid.cells_around(whole) if whole else ((0, 0), (0, 0))
         chunks = [
@@ -150,10 +136,10 @@ class RasterTiles:
                 cells = np.flatnonzero(share)
                 if len(cells) and not features.empty:
                     at = torch.from_numpy(cells)
-                    weight = torch.from_numpy(share.ravel()[cells]) * features.norms[at]
-                    total += (weight @ features.rows[at].float()).numpy()
-                    area += float(share.sum())
-        return Pooled(total, area)
+                    places = cell_places(cells, patch)
+                    own_rows = features.rows[at].float() * features.norms[at, None]
+                    pooled.add(places, share.ravel()[cells], own_rows)
+        return pooled
 
     def _weights(self, support: SupportSet, index: int, chunk: Tile) -> NDArray[np.float32] | None:
         """What each cell of a chunk counts for a polygon's features; None when it has no part there."""

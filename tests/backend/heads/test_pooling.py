@@ -16,7 +16,7 @@ from backend.errors import SupportError
 from backend.rasters.grid import FeatureGrid, Tile
 from backend.rasters.source import RasterSource
 from backend.rasters.support import ClassInfo, SupportSet
-from backend.support_features import FeatureStore, SupportPooling
+from backend.support_features import CELLS_PER_POLYGON, FeatureStore, PolygonFeatures, SupportPooling
 
 HEIGHT, WIDTH, CHANNELS = 203, 260, 5
 POLYGONS = (
@@ -179,3 +179,38 @@ def test_store_that_is_closed_under_a_thread_leaves_nothing(tmp_path, monkeypatc
     monkeypatch.setattr(np, "save", slow_save)
     store.put(Tile(0, 0, 0, 2, 0, 2), torch.ones(3, 2, 2))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("cell", "tile_cells"), [(8, 88), (8, 14), (4, 16)], ids=str)
+def test_cells_are_those_of_the_blended_features_whatever_the_tiles(
+    cell: int, tile_cells: int, source: RasterSource
+) -> None:
+    grid, support = _grid(cell, tile_cells), _support()
+    generator = torch.Generator().manual_seed(0)
+    blended = torch.zeros(CHANNELS, grid.rows, grid.cols)
+    pooling = SupportPooling(source, support, grid, CHANNELS)
+    for tile in grid.tiles():
+        features = torch.randn(CHANNELS, tile.y1 - tile.y0, tile.x1 - tile.x0, generator=generator)
+        blended[:, tile.y0 : tile.y1, tile.x0 : tile.x1] += features * torch.from_numpy(grid.weights(tile))
+        pooling.add(tile, features, source.read(grid.pixels(tile))[1])
+    found = pooling.finish(lambda text: None)
+    rows = blended.flatten(1).T.numpy()
+    assert len(found.cells) == len(found.cell_polygon) == len(found.cell_weights) > 0
+    assert set(found.cell_polygon) <= set(range(len(POLYGONS)))
+    assert (found.cell_weights > 0).all() and (found.cell_weights <= cell**2 + 1e-3).all()
+    for feature in found.cells:
+        # A polygon's pooling weights differ over a cell's tiles only where a tile shows less of the polygon.
+        assert np.abs(rows - feature).max(axis=1).min() < 0.02
+    counts = np.bincount(found.cell_polygon, minlength=len(POLYGONS))
+    areas = np.array([polygon.area for polygon in POLYGONS]) / cell**2
+    assert (counts[areas < 20] > 0).any() and (counts <= 2 * CELLS_PER_POLYGON).all()
+
+
+def test_a_sample_of_cells_lies_evenly_and_is_bounded() -> None:
+    pooled = PolygonFeatures(1, 4096.0)
+    places = np.stack(np.divmod(np.arange(4096), 64), axis=1)
+    pooled.add(places, np.ones(4096, np.float32), torch.from_numpy(places[:, :1]).float())
+    cells, weights = pooled.sample()
+    assert abs(len(cells) - CELLS_PER_POLYGON) <= 4 and len(weights) == len(cells)
+    quarters = np.bincount(cells[:, 0].astype(int) // 16)
+    assert quarters.min() >= CELLS_PER_POLYGON // 4 - 4
