@@ -106,7 +106,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         text = f"Unexpected error ({type(error).__name__}: {error}); run again with --debug and report it."
         return _fail(text, debug, 1)
-    return code if isinstance(code, int) else 0  # a command's own, as that of a check that has found something
+    # A command's own, as that of a check that has found something.
+    return code if isinstance(code, int) else 0
 
 
 def _fail(message: str, debug: bool, code: int = 2) -> int:
