@@ -10,7 +10,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import rasterio
 from rasterio.windows import Window, intersect, intersection
@@ -28,9 +27,8 @@ from .gathering import (
     open_rasters,
     shifted,
 )
-from .heads.prototype import PrototypeHead
+from .heads.selection import fit_head
 from .heads.spectral import SpectralModel
-from .heads.support import SupportFeatures
 from .outputs import LabelOutputs, check_outputs, support_files
 from .progress import CancelToken, ProgressCallback, Say
 from .rasters.area import Area, read_area
@@ -45,7 +43,6 @@ from .refine.densecrf import CrfParameters, require_densecrf
 from .scale import Scale, choose_scale, fixed_scale, same_ground
 from .streaming import TileStream
 
-HeadName = Literal["auto", "prototype", "polygons"]
 _SMALLEST_TILE = 384  # encoder input pixels
 _CONTEXT = 16  # cells; beyond, the encoder's receptive field hardly reaches
 _CACHE = 128 << 20  # bytes; GDAL's default grows with the machine's memory
@@ -60,8 +57,7 @@ class LabelOptions:
         name_field: Field of the class names; may be absent.
         model: A model's name or file, None for the default.
         layers: Encoder levels instead of the model's own.
-        head: "prototype" is the papers' single mean prototype per class; "polygons" keeps one per polygon;
-            "auto" is "prototype".
+        head: One of ``HEADS``; see :mod:`backend.heads.selection`.
         spectral: Whether a Gaussian of each class's pixel values, of all bands, is added to the head's scores.
         bands: Band numbers from 1 for red, green, blue and extras; None chooses.
         scale: Enlargement before the encoder, None chooses by pixel and polygon size.
@@ -82,7 +78,7 @@ class LabelOptions:
     name_field: str = "class_name"
     model: str | None = None
     layers: tuple[int, ...] | None = None
-    head: HeadName = "auto"
+    head: str = "auto"
     spectral: bool = True
     bands: tuple[int, ...] | None = None
     scale: float | None = None
@@ -240,11 +236,6 @@ def _grid_on(
     return feature_grid(
         other.window, same_ground(scale, source.pixel_size, other.pixel_size), runner, options
     )
-
-
-def fit_head(features: SupportFeatures, name: HeadName) -> PrototypeHead:
-    """Fit the head that a name stands for."""
-    return PrototypeHead.per_polygon(features) if name == "polygons" else PrototypeHead.per_class(features)
 
 
 def with_context(window: Window, source: RasterSource, scale: Scale, options: LabelOptions) -> Window:

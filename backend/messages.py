@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Union
 
 from . import checks
 from .checks import Check
+from .heads import HEADS
 
 
 class ProtocolError(Exception):
@@ -81,7 +82,7 @@ class LabelingMessage(_Message):
     name_field: str = field(default="class_name", metadata=_NAME)
     model: str | None = field(default=None, metadata=_MAYBE_NAME)
     layers: tuple[int, ...] | None = field(default=None, metadata=_MAYBE_NUMBERS)
-    head: str = field(default="auto", metadata=_checked(checks.choice("auto", "prototype", "polygons")))
+    head: str = field(default="auto", metadata=_checked(checks.choice(*HEADS)))
     spectral: bool = field(default=True, metadata=_checked(checks.flag))
     bands: tuple[int, ...] | None = field(default=None, metadata=_MAYBE_NUMBERS)
     scale: float | None = field(default=None, metadata=_checked(checks.optional(checks.finite)))

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from torch import Tensor
 
 from .encoders.runner import EncoderRunner, cpu_count
-from .heads.prototype import PrototypeHead
+from .heads.selection import Head
 from .heads.spectral import SpectralModel
 from .heads.support import SupportFeatures
 from .progress import CancelToken, Progress, ProgressCallback, Say, Stage
@@ -116,7 +116,7 @@ class TileStream:
 
     def label_blocks(
         self,
-        head: PrototypeHead,
+        head: Head,
         spectral: SpectralModel | None,
         grid: FeatureGrid,
         window: Window,
@@ -146,7 +146,7 @@ class TileStream:
             yield done.result(), where
 
     def score_blocks(
-        self, head: PrototypeHead, grid: FeatureGrid, window: Window, margin: int
+        self, head: Head, grid: FeatureGrid, window: Window, margin: int
     ) -> Iterator[tuple[Block, Window]]:
         """Encode a window's tiles and blend their scores; yields blocks as soon as their scores are final.
 
@@ -175,7 +175,7 @@ class TileStream:
                 strip.release(grid.cells_around(grow(queue[0], margin, context))[0][0])
 
     def _scores(
-        self, head: PrototypeHead, grid: FeatureGrid, margin: int
+        self, head: Head, grid: FeatureGrid, margin: int
     ) -> Iterator[tuple[Tile, NDArray[np.float32] | None]]:
         def score(tile: Tile) -> tuple[Tile, NDArray[np.float32] | None, bool]:
             if not self._is_wanted(grid, tile, margin):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ..heads import HEADS
+
 
 def parse_numbers(text: str | None) -> tuple[int, ...] | None:
     """Read "4,3,2"; None stays None."""
@@ -31,10 +33,10 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--layers", callback=_numbers, help="Encoder levels, some of 2,3,4.  [default: the model's]")
 @click.option(
     "--head",
-    type=click.Choice(["auto", "prototype", "polygons"]),
+    type=click.Choice(HEADS),
     default="auto",
     show_default=True,
-    help="One prototype per class (auto, prototype) or per polygon.",
+    help="One prototype per class (auto, prototype), one per polygon, a few (parts), or cells by ridge or density.",
 )
 @click.option(
     "--spectral/--no-spectral", default=True, show_default=True, help="Use pixel values beside features."

@@ -43,3 +43,19 @@ class SupportFeatures:
         np.add.at(sums, self.labels, self.prototypes)
         means = sums / np.bincount(self.labels, minlength=self.classes)[:, None]
         return means.astype(np.float32)
+
+    def without(self, polygon: int) -> SupportFeatures:
+        """The same without one polygon, which its class must have another of."""
+        kept = np.arange(len(self.labels)) != polygon
+        place = np.cumsum(kept) - 1
+        pixels, cells = self.pixel_polygon != polygon, self.cell_polygon != polygon
+        return SupportFeatures(
+            labels=self.labels[kept],
+            prototypes=self.prototypes[kept],
+            pixels=self.pixels[pixels],
+            pixel_polygon=place[self.pixel_polygon[pixels]],
+            classes=self.classes,
+            cells=self.cells[cells],
+            cell_polygon=place[self.cell_polygon[cells]],
+            cell_weights=self.cell_weights[cells],
+        )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..feature_cache import PatchFeatures
-from ..heads.prototype import PrototypeHead
+from ..heads.selection import Head
 from ..heads.spectral import SpectralModel
 from ..progress import CancelToken
 from ..rasters.grid import FeatureGrid, Tile
@@ -73,7 +73,7 @@ class Painter:
     threads: Executor
     cancel: CancelToken
 
-    def match(self, head: PrototypeHead, tiles: RasterTiles, most: int) -> ScoreField:
+    def match(self, head: Head, tiles: RasterTiles, most: int) -> ScoreField:
         """Score the features that are at hand for the view and its margin.
 
         Args:
@@ -199,7 +199,7 @@ class Painter:
         return [future.result() for future in futures]
 
 
-def score_patches(head: PrototypeHead, features: Sequence[PatchFeatures]) -> list[NDArray[np.float32]]:
+def score_patches(head: Head, features: Sequence[PatchFeatures]) -> list[NDArray[np.float32]]:
     """Scores of patches, each of shape (C, rows, columns)."""
     if not features:
         return []

@@ -23,7 +23,7 @@ def labeling_options(task: LabelingMessage) -> LabelOptions:
         name_field=task.name_field,
         model=task.model,
         layers=task.layers,
-        head=task.head,  # type: ignore[arg-type]  # checked by the protocol
+        head=task.head,
         spectral=task.spectral,
         bands=task.bands,
         scale=task.scale,

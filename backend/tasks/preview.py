@@ -14,7 +14,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from ..errors import Cancelled, OutputError
-from ..labeling import fit_head
+from ..heads.selection import fit_head
 from ..preview.painting import Painter, ScoreField
 from ..preview.patches import SIDE
 from ..preview.request import Opened

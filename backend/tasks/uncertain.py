@@ -12,7 +12,7 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from ..labeling import fit_head
+from ..heads.selection import fit_head
 from ..preview.patches import patches_over
 from ..preview.places import choose_places
 from ..preview.request import Opened

@@ -28,7 +28,9 @@ class OptionsSection(QgsCollapsibleGroupBox):
         self._model = self._combo(
             "protolabelModel", tr("The encoder; more can be put into the models folder.")
         )
-        self._head = self._combo("protolabelHead", tr("How many prototypes stand for a class."))
+        self._head = self._combo(
+            "protolabelHead", tr("How features are matched with polygons; a prototype is a mean.")
+        )
         self._scale = self._combo("protolabelScale", tr("Enlargement before the encoder: finer, and slower."))
         self._device = self._combo("protolabelDevice", tr("Where to compute."))
         self._spectral = QCheckBox(tr("Use pixel values"))
@@ -40,6 +42,9 @@ class OptionsSection(QgsCollapsibleGroupBox):
         self._head.addItem(tr("Automatic"), "auto")
         self._head.addItem(tr("One prototype per class"), "prototype")
         self._head.addItem(tr("One prototype per polygon"), "polygons")
+        self._head.addItem(tr("A few prototypes per class"), "parts")
+        self._head.addItem(tr("Ridge regression of cells"), "ridge")
+        self._head.addItem(tr("Nearest cells"), "density")
         self._scale.addItem(tr("By pixel and polygon size"), None)
         for factor in (0.5, 1.0, 2.0, 4.0):
             self._scale.addItem(f"{factor:g}", factor)
@@ -48,7 +53,7 @@ class OptionsSection(QgsCollapsibleGroupBox):
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(tr("Model"), self._model)
-        form.addRow(tr("Prototypes"), self._head)
+        form.addRow(tr("Matching"), self._head)
         form.addRow(tr("Scale"), self._scale)
         form.addRow(tr("Device"), self._device)
         form.addRow(self._spectral)

@@ -28,12 +28,12 @@ from qgis.core import (
 )
 
 from ...backend import protocol
+from ...backend.heads import HEADS
 from ..results import classes_of, style_confidence, style_labels, style_polygons
 from ..translation import tr
 from .algorithm import ProtolabelAlgorithm
 from .inputs import SupportPolygons, classes_in_style, raster_path
 
-_HEADS = ["auto", "prototype", "polygons"]
 _SOURCE, _NUMBER = QgsProcessing.SourceType, QgsProcessingParameterNumber.Type
 
 
@@ -209,7 +209,7 @@ class LabelAlgorithm(ProtolabelAlgorithm):
         )  # fmt: skip
         self._add(
             QgsProcessingParameterEnum(
-                self.HEAD, tr("Prototypes"), _HEADS, defaultValue="auto", usesStaticStrings=True
+                self.HEAD, tr("Prototypes"), list(HEADS), defaultValue="auto", usesStaticStrings=True
             ),
             tr("One prototype a class (auto, prototype) or one a polygon (polygons)."),
             advanced=True,

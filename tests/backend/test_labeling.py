@@ -21,6 +21,7 @@ from shapely import box
 
 from backend.encoders.runner import EncoderRunner
 from backend.errors import Cancelled, OutputError, ProtolabelError, SupportError
+from backend.heads import HEADS
 from backend.labeling import LabelOptions, LabelResult, label_raster
 from backend.progress import CancelToken, Progress
 from backend.rasters.extent import Extent
@@ -123,7 +124,7 @@ class TestResult:
             assert (src.dtypes[0], src.nodata) == ("uint16", 65535)
             assert set(np.unique(src.read(1))) == {0, 300}
 
-    @pytest.mark.parametrize("head", ["auto", "prototype", "polygons"])
+    @pytest.mark.parametrize("head", HEADS)
     def test_heads(self, make_raster, make_support, two_halves, options, tmp_path, head) -> None:
         chosen = dataclasses.replace(options, head=head, spectral=False, crf=None)
         label_raster(make_raster(two_halves), make_support(two_polygons()), tmp_path / "labels.tif", chosen)

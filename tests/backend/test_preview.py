@@ -160,7 +160,16 @@ def support(make_support) -> Path:
 class TestLikeAFullRun:
     @pytest.mark.parametrize("part", [(0, 0, WIDTH, HEIGHT), (130, 90, 370, 300)])
     @pytest.mark.parametrize(
-        "options", [{}, {"head": "polygons"}, {"spectral": False}, {"scale": 1.0}], ids=str
+        "options",
+        [
+            {},
+            {"head": "polygons"},
+            {"head": "ridge"},
+            {"head": "density"},
+            {"spectral": False},
+            {"scale": 1.0},
+        ],
+        ids=str,
     )
     def test_the_same_pixels_without_refinement(self, ask, full_run, raster, support, part, options) -> None:
         answer = ask(raster, support, part, crf=False, **options)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend import messages, protocol
+from backend.heads import HEADS
 from backend.labeling import LabelOptions
 from backend.protocol import (
     MAX_REPLY,
@@ -60,7 +61,7 @@ stretches = st.integers(1, 4).flatmap(lambda n: st.tuples(*[st.tuples(*[finite] 
 labeling = {
     "id": ids, "raster": names, "support": names, "class_field": names, "name_field": names,
     "model": st.none() | names, "layers": st.none() | numbers,
-    "head": st.sampled_from(["auto", "prototype", "polygons"]), "spectral": st.booleans(),
+    "head": st.sampled_from(HEADS), "spectral": st.booleans(),
     "bands": st.none() | numbers, "scale": st.none() | finite, "crf": st.booleans(), "device": names,
     "tile": st.integers(384, 8192), "support_rasters": st.none() | st.lists(names, min_size=1, max_size=3).map(tuple),
     "stretch": st.none() | stretches,
@@ -274,7 +275,7 @@ class TestReplies:
             decode_request(encode(Cancelled(1)))
 
 
-@pytest.mark.parametrize("name", ["protocol.py", "messages.py", "checks.py"])
+@pytest.mark.parametrize("name", ["protocol.py", "messages.py", "checks.py", "heads/__init__.py"])
 def test_the_plugin_can_import_it(name: str) -> None:
     """Standard library only, in the syntax of Python 3.9."""
     source = (Path(protocol.__file__).parent / name).read_text(encoding="utf-8")
@@ -283,4 +284,4 @@ def test_the_plugin_can_import_it(name: str) -> None:
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     modules |= {str(node.module).partition(".")[0] for node in froms if node.level == 0}
     assert modules <= set(sys.stdlib_module_names)
-    assert {node.module or node.names[0].name for node in froms if node.level} <= {"checks", "messages"}
+    assert {node.module or node.names[0].name for node in froms if node.level} <= {"checks", "heads", "messages"}

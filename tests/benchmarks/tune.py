@@ -22,8 +22,9 @@ from rasterio.windows import Window
 
 from backend.encoders.catalogue import load_model
 from backend.encoders.runner import EncoderRunner, choose_device, cpu_count
+from backend.heads.selection import fit_head
 from backend.heads.spectral import SpectralModel
-from backend.labeling import LabelOptions, feature_grid, fit_head
+from backend.labeling import LabelOptions, feature_grid
 from backend.progress import CancelToken
 from backend.rasters.source import RasterSource
 from backend.rasters.support import read_support
