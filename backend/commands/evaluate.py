@@ -11,7 +11,7 @@ import click
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
 def command(config: Path, changes: tuple[str, ...]) -> None:
-    """Measure a method as the YAML file CONFIG says; KEY=VALUE replaces what it says.
+    """Measure a method as the YAML file CONFIG says; KEY=VALUE replaces what it says, for example options.patch=256.
 
     Writes a report as HTML, Markdown and CSV, with published numbers beside the measured ones where CONFIG names them
     (beside: {table: dpcl-1, row: DPCL}). The same command goes on with an evaluation that was interrupted.
@@ -46,5 +46,7 @@ def command(config: Path, changes: tuple[str, ...]) -> None:
             options.workers,
             progress,
         )
+    for line in outcome.missing:
+        click.echo(f"Not measured: {line}", err=True)
     for path in write_report(evaluation_report(options, outcome, chosen), options.output):
         click.echo(str(path))

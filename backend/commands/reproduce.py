@@ -110,12 +110,17 @@ def command(
             models.checkpoint(setting)  # without one, the data are not needed
         return source(setting.dataset)(setting)
 
+    chosen = chosen.shortened(runs, episodes)
     if isinstance(wanted, FigureEntry):
         report = figure_report(
-            wanted, lambda setting: source(setting.dataset)(setting), models, chosen, place, episodes or 6
+            wanted,
+            lambda setting: source(setting.dataset)(setting),
+            models,
+            chosen,
+            place,
+            episodes or wanted.episodes,
         )
     else:
-        chosen = chosen.shortened(runs, episodes)
         with progress_bar() as progress:
             outcome = measure(
                 wanted.settings(rows), task_of, models, chosen, output / "journals", place, workers, progress

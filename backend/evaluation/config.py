@@ -5,19 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..configuration_file import ConfigurationError, read_values
 from ..episodes.datasets.geotiff_pairs import class_list
 from ..episodes.opening import FOLDS, known_name, require_folder
-from ..errors import ProtolabelError
 from .published import published_table
 from .setting import Backbone, Method, Setting
 from .tasks import ISPRS, DataChoice
-
-
-class ConfigError(ProtolabelError):
-    """A configuration that cannot be used."""
 
 
 class Beside(BaseModel):
@@ -35,7 +30,7 @@ class EvaluationConfig(BaseModel):
     Attributes:
         name: Of the report's files.
         dataset: ``pascal``, ``coco``, ``camvid``, ``vaihingen``, ``potsdam`` or ``geotiff-pairs``.
-        root: Its folder; ``~`` is the home folder.
+        root: Its folder; a relative path begins at the configuration file, on the command line where that is called.
         split: Which images are tested, in the data set's own words, instead of the protocol's.
         options: Of the data set, as ``data.options`` of a training; ``left_out`` names one class, which is tested
             alone.
@@ -79,7 +74,7 @@ class EvaluationConfig(BaseModel):
     trained_on: str | None = None
     protocol: str = "panet"
     folds: tuple[Annotated[int, Field(ge=0)], ...] | None = None
-    shots: tuple[int, ...] = Field(default=(1, 5), min_length=1)
+    shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 5), min_length=1)
     way: int | None = Field(default=None, ge=1)
     crf: bool = False
     runs: int | None = Field(default=None, ge=1)
@@ -145,38 +140,25 @@ def load_config(path: Path, changes: tuple[str, ...] = ()) -> EvaluationConfig:
 
     Args:
         path: A YAML file.
-        changes: ``key=value`` each, which replace what the file says; values are YAML.
+        changes: ``key=value`` each; see :func:`read_values`.
 
     Raises:
-        ConfigError: When it cannot be read, or a key or a value is wrong.
+        ConfigurationError: When it cannot be read, or a key or a value is wrong.
     """
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration {path} cannot be read ({error}); check the path.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The configuration {path} is not YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"The configuration {path} must be a list of `key: value` lines.")
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise ConfigError(f"{change!r} is no change of the configuration; write it as key=value.")
-        try:
-            content[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"The value of {change!r} is not YAML; put it in quotes.") from error
+    content = read_values(path, changes, ("root", "checkpoint", "output"))
     try:
         config = EvaluationConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"The configuration {path} has a mistake: {_mistakes(error)}.") from error
+        raise ConfigurationError(f"The configuration {path} has a mistake: {_mistakes(error)}.") from error
     if config.way is None and config.protocol == "patches" and config.left_out is None:
         config = config.model_copy(update={"way": _classes_of_patches(config)})
     if config.beside is not None:
         table = published_table(config.beside.table)
         if config.beside.row not in [row.name for row in table.rows]:
             rows = ", ".join(row.name for row in table.rows)
-            raise ConfigError(f"{config.beside.table} has no row {config.beside.row!r}; choose of {rows}.")
+            raise ConfigurationError(
+                f"{config.beside.table} has no row {config.beside.row!r}; choose of {rows}."
+            )
     return config
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..episodes.episode import Episode
+from ..errors import ProtolabelError
 from .experiment import Task, Unavailable
 from .figures import prototypes_figure, results_figure
 from .models import ModelSource
@@ -25,7 +26,7 @@ def figure_report(
     models: ModelSource,
     protocol: EvaluationProtocol,
     device: torch.device | str,
-    episodes: int = 6,
+    episodes: int,
 ) -> Report:
     """A figure as a report; methods without a checkpoint are left out and named.
 
@@ -36,6 +37,9 @@ def figure_report(
         protocol: Its first seed draws the episodes, which are the first ones: none are picked by their looks.
         device: Where the methods compute.
         episodes: How many; for the t-SNE, of which the prototypes are.
+
+    Raises:
+        ProtolabelError: When a t-SNE has too few prototypes.
     """
     task = task_of(next(iter(entry.settings.values())))
     drawn = task.episodes_of(protocol.seeds[0])
@@ -57,6 +61,10 @@ def figure_report(
         figures = (results_figure(shown, segments, names, caption=entry.title),)
     elif vectors:
         classes = [class_id for episode in shown for class_id in episode.classes]
+        if not 1 < len(set(classes)) < len(classes):
+            raise ProtolabelError(
+                f"{count} episodes have too few prototypes of different classes for a t-SNE; use more."
+            )
         usable = {name: np.asarray(values) for name, values in vectors.items()}
         figures = (prototypes_figure(usable, classes, names),)
     return Report(

@@ -64,6 +64,11 @@ class FigureEntry:
     settings: dict[str, Setting]
     remark: str = ""
 
+    @property
+    def episodes(self) -> int:
+        """How many are shown; a t-SNE of a few points shows nothing."""
+        return 200 if self.kind == "prototypes" else 6
+
 
 def entries() -> dict[str, TableEntry | FigureEntry]:
     """All tables and figures."""

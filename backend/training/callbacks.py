@@ -1,4 +1,4 @@
-"""What happens beside the steps: pictures of an episode, models that are kept."""
+"""What happens beside the steps: pictures of an episode, models and checkpoints that are kept."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..episodes.episode import IGNORE, Episode
-from .checkpoints import write_model
+from .checkpoints import checkpoint_path, write_model
 from .module import EpisodicTraining
 
 _SIDE = 256  # pixels of one picture of a preview
@@ -47,20 +48,30 @@ class EpisodePreviews(lightning.Callback):
             preview(batch[0], scores.argmax(dim=1)).save(self._folder / f"episode_{step:06d}.png")
 
 
-class ModelKeeper(lightning.Callback):
-    """Writes the encoder as a model file: the last one at every checkpoint, the best one by the validation."""
+class RunKeeper(Checkpoint):
+    """Writes the last model with the checkpoint that a run is continued from, and the best model by the validation.
+
+    After the validation of the same step, where there is one: Lightning's own callback writes checkpoints before, and a
+    run that is continued from there has neither that validation nor its best model. What is a ``Checkpoint`` is called
+    after all other callbacks.
+    """
 
     def __init__(
-        self, folder: Path, every: int, card: Callable[[int, dict[str, float]], dict[str, str]]
+        self,
+        folder: Path,
+        every: int,
+        validate_every: int,
+        card: Callable[[int, dict[str, float]], dict[str, str]],
     ) -> None:
         """Prepare.
 
         Args:
-            folder: Where the models go.
-            every: Steps between the last ones.
+            folder: Of the run.
+            every: Steps between checkpoints; there is one at the end as well.
+            validate_every: Steps between validations, 0 for none.
             card: Makes a model's card from the step and the metrics.
         """
-        self._folder, self._every, self._card = folder, every, card
+        self._folder, self._every, self._validate_every, self._card = folder, every, validate_every, card
         self._best = -1.0
 
     def on_train_batch_end(
@@ -71,16 +82,17 @@ class ModelKeeper(lightning.Callback):
         batch: Any,
         index: int,
     ) -> None:
-        """Keep the last one; Lightning calls this."""
-        if trainer.global_step % self._every == 0 or trainer.global_step == trainer.max_steps:
-            self._write(trainer, module, "last")
+        """Keep the last one where no validation follows; Lightning calls this."""
+        if not self._validate_every or trainer.global_step % self._validate_every:
+            self._keep_last(trainer, module)
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Keep the best one; Lightning calls this."""
-        score = float(trainer.callback_metrics.get("validation/binary_iou", torch.tensor(-1.0)))
-        if not trainer.sanity_checking and score > self._best:
+        """Keep the best one, and the last one; Lightning calls this."""
+        score = float(trainer.callback_metrics["validation/binary_iou"])
+        if score > self._best:
             self._best = score
-            self._write(trainer, module, "best")
+            self._write_model(trainer, module, "best")
+        self._keep_last(trainer, module)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know."""
@@ -90,7 +102,13 @@ class ModelKeeper(lightning.Callback):
         """Take over what an interrupted run knew."""
         self._best = state_dict["best"]
 
-    def _write(self, trainer: lightning.Trainer, module: lightning.LightningModule, name: str) -> None:
+    def _keep_last(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        step = trainer.global_step
+        if step % self._every == 0 or step == trainer.max_steps:
+            self._write_model(trainer, module, "last")
+            trainer.save_checkpoint(checkpoint_path(self._folder))
+
+    def _write_model(self, trainer: lightning.Trainer, module: lightning.LightningModule, name: str) -> None:
         if trainer.is_global_zero:
             assert isinstance(module, EpisodicTraining)  # nosec B101 # for the type checker
             metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}

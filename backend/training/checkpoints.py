@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess  # nosec B404 # asks git for the revision, without a shell
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError  # nosec B403 # torch unpickles weights only
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from safetensors import SafetensorError
 
 from ..encoders.checkpoint import save_checkpoint
 from ..encoders.encoder import Encoder
+from ..errors import OutputError, ProtolabelError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -21,18 +25,43 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint; Lightning calls this."""
+        """Write a checkpoint; Lightning calls this.
+
+        Raises:
+            OutputError: When it cannot be written.
+        """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        # Always the same name: what a killed run leaves of it, the next checkpoint overwrites.
+        part = path.with_name(path.name + ".part")
+        with told_unwritable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with part.open("wb") as file:
+                    torch.save(checkpoint, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def load_checkpoint(self, path: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Read a checkpoint; Lightning calls this.
+
+        Raises:
+            ProtolabelError: When it is damaged.
+        """
         try:
-            with part.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+            checkpoint: dict[str, Any] = super().load_checkpoint(path, *arguments, **options)
+        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+            raise ProtolabelError(
+                f"The checkpoint {path} is damaged ({_reason(error)}); remove it to train from the beginning."
+            ) from error
+        return checkpoint
+
+
+def checkpoint_path(folder: Path) -> Path:
+    """Where the run in a folder has the checkpoint that it is continued from."""
+    return folder / "checkpoints" / "last.ckpt"
 
 
 def write_model(encoder: Encoder, path: Path, card: Mapping[str, str]) -> None:
@@ -42,9 +71,42 @@ def write_model(encoder: Encoder, path: Path, card: Mapping[str, str]) -> None:
         encoder: The encoder.
         path: A .safetensors file.
         card: What it was trained on and how; see ``model_card``.
+
+    Raises:
+        OutputError: When it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(encoder, path, card)
+    with told_unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(encoder, path, card)
+
+
+@contextmanager
+def told_unwritable(path: Path) -> Iterator[None]:
+    """Within, a file of a run is written beside its place and put there when it is whole.
+
+    Args:
+        path: The file or folder, for the message.
+
+    Raises:
+        OutputError: In the place of what torch, safetensors and the system raise on a full or write-protected disk.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise OutputError(
+            f"{path} cannot be written ({_reason(error)}); what was saved before is kept: mend the disk, or choose "
+            "another output."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the system says, where it says something: of a full disk, torch tells only at which byte it stopped."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def git_revision(folder: Path) -> str:

@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from ..configuration_file import ConfigurationError, read_values
 from ..episodes.episode import Boundary
-from ..errors import ProtolabelError
 from .algorithms import Algorithm, method_values, paper_sections
-
-
-class ConfigurationError(ProtolabelError):
-    """A configuration that cannot be used; the message names the key."""
 
 
 class _Section(BaseModel):
@@ -53,7 +48,8 @@ class EpisodeSection(_Section):
         boundary: What unlabelled pixels of support images are, such as VOC's outlines of objects: "ignore", or
             "background" as in PANet's code.
         held_out: What the classes of the test fold are while the others are trained: "background" as in PANet's code,
-            or "ignore", which suits images that all show most classes; see :class:`HeldOutIgnored`.
+            or "ignore", which suits images that all show most classes; see :class:`HeldOutIgnored`. They are then
+            unlabelled pixels as any other, so the boundary must be "ignore" too.
     """
 
     way: int = Field(default=1, ge=1, le=100)
@@ -63,6 +59,12 @@ class EpisodeSection(_Section):
     mirror: bool = True
     boundary: Boundary = "ignore"
     held_out: Boundary = "background"
+
+    @model_validator(mode="after")
+    def _check_held_out(self) -> EpisodeSection:
+        if self.held_out == "ignore" and self.boundary == "background":
+            raise ValueError("held_out: ignore needs boundary: ignore")
+        return self
 
 
 class EncoderSection(_Section):
@@ -102,7 +104,7 @@ class RunSection(_Section):
         iterations: Optimiser steps.
         batch: Episodes per step and device.
         workers: Processes that read episodes; they change nothing but the speed.
-        precision: Lightning's name, for example "32-true" or "16-mixed".
+        precision: Lightning's name; "16-mixed" and "bf16-mixed" need less memory.
         devices: How many; "auto" takes all.
         accelerator: "auto", "cpu" or "gpu".
         strategy: Lightning's name, for example "ddp".
@@ -116,7 +118,7 @@ class RunSection(_Section):
     iterations: int = Field(default=30_000, ge=1)
     batch: int = Field(default=2, ge=1)
     workers: int = Field(default=2, ge=0)
-    precision: str = "32-true"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     devices: int | Literal["auto"] = "auto"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     strategy: str = "auto"
@@ -140,7 +142,7 @@ class Experiment(_Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]|\{fold\}|\{shot\})*$")
     output: Path = Path("runs")
-    seed: int = Field(default=1234, ge=0)
+    seed: int = Field(default=1234, ge=0, lt=2**32)
     algorithm: Algorithm = "dpcl"
     data: DataSection
     episodes: EpisodeSection = EpisodeSection()
@@ -185,21 +187,8 @@ def read_experiment(path: Path, changes: Sequence[str] = ()) -> Experiment:
         ConfigurationError: When the file cannot be read, or a key is unknown, missing or wrong.
         MethodError: When an option of the algorithm is wrong.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"The configuration {path} does not exist; check the path.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"The configuration {path} cannot be read: {reason}.") from error
-    if not isinstance(values, dict):
-        raise ConfigurationError(
-            f"The configuration {path} holds no keys; see the examples in resources/experiments."
-        )
-    _begin_paths_at(path.resolve().parent, values)
-    for change in changes:
-        _apply(values, change)
-    _begin_paths_at(Path.cwd(), values)
+    values = read_values(path, changes, ("output", "data.root", "encoder.weights"))
+    values.setdefault("output", str(path.resolve().parent / "runs"))
     try:
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
@@ -216,31 +205,6 @@ def _filled_name(experiment: Experiment) -> str:
     return name.replace("{fold}", str(fold)).replace("{shot}", str(experiment.episodes.shot))
 
 
-def _begin_paths_at(folder: Path, values: dict[str, Any]) -> None:
-    """Make relative paths absolute; what is no path is told later."""
-    values.setdefault("output", "runs")
-    for holder, key in ((values, "output"), (values.get("data"), "root"), (values.get("encoder"), "weights")):
-        if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = str(folder / Path(holder[key]).expanduser())
-
-
-def _apply(values: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    names = key.strip().split(".")
-    if not equals or not all(names):
-        raise ConfigurationError(
-            f"{change!r} is not understood; write key=value, for example optimizer.lr=0.01."
-        )
-    for name in names[:-1]:
-        values = values.setdefault(name, {})
-        if not isinstance(values, dict):
-            raise ConfigurationError(f"{change!r}: {name} is a value and no section.")
-    try:
-        values[names[-1]] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{change!r}: the value is not understood.") from error
-
-
 def _first(error: ValidationError) -> str:
     """The first mistake as one sentence."""
     mistake = error.errors()[0]
@@ -249,4 +213,4 @@ def _first(error: ValidationError) -> str:
         return f"the key {key} is not known; check its spelling."
     if mistake["type"] == "missing":
         return f"the key {key} is missing."
-    return f"{key} is wrong ({mistake['msg'].rstrip('.').lower()})."
+    return f"{key} is wrong ({mistake['msg'].removeprefix('Value error, ').rstrip('.').lower()})."

@@ -8,15 +8,17 @@ from pathlib import Path
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from .. import __version__
+from ..configuration_file import ConfigurationError
 from ..errors import ProtolabelError
-from .callbacks import EpisodePreviews, ModelKeeper
-from .checkpoints import AtomicCheckpointIO, git_revision
-from .configuration import ConfigurationError, Experiment
+from .callbacks import EpisodePreviews, RunKeeper
+from .checkpoints import AtomicCheckpointIO, checkpoint_path, git_revision, told_unwritable
+from .configuration import Experiment
 from .data import EpisodeData, names
+from .interruption import alone_in, interruptions_told
 from .module import EpisodicTraining
 from .network import build_method
 
@@ -34,19 +36,22 @@ def train(experiment: Experiment, progress: bool = True) -> Path:
         The last model.
 
     Raises:
-        ProtolabelError: When data, weights or machine cannot serve, the folder holds another experiment, or loss or
-            weights are no numbers any more; the last checkpoint and its model are then kept.
+        ProtolabelError: When data, weights or machine cannot serve, the folder holds another experiment or cannot be
+            written, or loss or weights are no numbers any more; the last checkpoint and its model are then kept.
+        Cancelled: When it was stopped.
     """
     folder = experiment.folder
     data = EpisodeData(experiment)
     data.train_dataloader()  # tells of episodes that cannot be drawn before anything is written
     method = build_method(experiment)
     trainer = _trainer(experiment, data, progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, experiment)
-    last = folder / "checkpoints" / "last.ckpt"
-    module = EpisodicTraining(method, experiment.optimizer)
-    trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    with told_unwritable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder, trainer), interruptions_told(folder, trainer):
+        _claim(folder, experiment)
+        last = checkpoint_path(folder)
+        module = EpisodicTraining(method, experiment.optimizer)
+        trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     return folder / "last.safetensors"
 
 
@@ -54,7 +59,7 @@ def _trainer(experiment: Experiment, data: EpisodeData, progress: bool) -> light
     """Lightning's loop; it writes nothing yet.
 
     Raises:
-        ConfigurationError: When the machine has no such devices, or Lightning knows no such precision or strategy.
+        ConfigurationError: When the machine has no such devices, or Lightning knows no such strategy.
     """
     folder, run = experiment.folder, experiment.run
 
@@ -63,10 +68,7 @@ def _trainer(experiment: Experiment, data: EpisodeData, progress: bool) -> light
 
     callbacks: list[lightning.Callback] = [
         EpisodePreviews(folder / "previews", run.preview_every),
-        ModelKeeper(folder, run.save_every, card),
-        ModelCheckpoint(
-            folder / "checkpoints", "last", every_n_train_steps=run.save_every, enable_version_counter=False
-        ),
+        RunKeeper(folder, run.save_every, run.validate_every, card),
     ]
     if progress:
         callbacks.append(RichProgressBar())
@@ -78,7 +80,7 @@ def _trainer(experiment: Experiment, data: EpisodeData, progress: bool) -> light
             accelerator=run.accelerator,
             devices=run.devices,
             strategy=run.strategy,
-            precision=run.precision,  # type: ignore[arg-type]  # a name of Lightning's, which checks it
+            precision=run.precision,
             callbacks=callbacks,
             logger=_loggers(folder),
             log_every_n_steps=run.log_every,
@@ -94,7 +96,7 @@ def _trainer(experiment: Experiment, data: EpisodeData, progress: bool) -> light
     except (ValueError, TypeError, MisconfigurationException) as error:
         reason = " ".join(str(error).split()).rstrip(".!")
         raise ConfigurationError(
-            f"The run cannot be set up ({reason}); check run.accelerator, run.devices, run.strategy and run.precision."
+            f"The run cannot be set up ({reason}); check run.accelerator, run.devices and run.strategy."
         ) from error
 
 
@@ -119,11 +121,15 @@ def _claim(folder: Path, experiment: Experiment) -> None:
     text = experiment.model_dump_json(
         indent=1, exclude={"run": {"workers", "devices", "accelerator", "strategy"}}
     )
-    if kept.exists() and kept.read_text(encoding="utf-8") != text:
-        raise ProtolabelError(
-            f"{folder} holds a training with another configuration; choose another name, or remove the folder."
-        )
-    kept.write_text(text, encoding="utf-8")
+    with told_unwritable(kept):
+        if not kept.exists():
+            part = kept.with_name(kept.name + ".part")
+            part.write_text(text, encoding="utf-8")
+            part.replace(kept)
+        elif kept.read_text(encoding="utf-8") != text:
+            raise ProtolabelError(
+                f"{folder} holds a training with another configuration; choose another name, or remove the folder."
+            )
 
 
 def _loggers(folder: Path) -> list[Logger]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from ..baselines.ppnet_parts import PartOptions, PartPrototypeNetwork
+from ..configuration_file import ConfigurationError
 from ..dpcl.method import DualPrototypicalContrast
 from ..encoders.backbones import ResNet50
 from ..encoders.catalogue import load_model
@@ -14,7 +15,7 @@ from ..encoders.checkpoint import load_checkpoint
 from ..encoders.encoder import Encoder
 from ..encoders.layout import Compression
 from .algorithms import method_options
-from .configuration import ConfigurationError, EncoderSection, Experiment
+from .configuration import EncoderSection, Experiment
 from .module import EpisodicMethod
 
 _RESNET = ("conv1 bn1", "layer1", "layer2", "layer3", "layer4")

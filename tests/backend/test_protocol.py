@@ -284,4 +284,8 @@ def test_the_plugin_can_import_it(name: str) -> None:
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     modules |= {str(node.module).partition(".")[0] for node in froms if node.level == 0}
     assert modules <= set(sys.stdlib_module_names)
-    assert {node.module or node.names[0].name for node in froms if node.level} <= {"checks", "heads", "messages"}
+    assert {node.module or node.names[0].name for node in froms if node.level} <= {
+        "checks",
+        "heads",
+        "messages",
+    }

@@ -110,6 +110,9 @@ def test_evaluate_with_published_numbers(config, tmp_path):
         ("layers=[2,3]", "train that one"),
         ("beside={table: dpcl-1, row: Ours}", "no row 'Ours'"),
         ("nonsense", "key=value"),
+        ("shots=[0]", "'shots.0'"),
+        ("options.left_out=lava", "leave out folds"),
+        ("root.path=x", "root is a value and no section"),
         ("way=9", "fewer ways"),
         ("protocol=patches", "leave out folds"),
     ],
@@ -119,8 +122,27 @@ def test_evaluate_tells_what_is_wrong(config, capsys, change, said):
     assert said in one_sentence(capsys)
 
 
-def test_evaluate_without_a_checkpoint_says_so_in_the_report(config, tmp_path):
+def test_evaluate_finds_what_lies_beside_its_configuration(
+    config, camvid, tmp_path, random_model, monkeypatch
+):
+    values = yaml.safe_load(config.read_text())
+    (tmp_path / "data").symlink_to(camvid)
+    (tmp_path / "own.safetensors").symlink_to(random_model)
+    beside = {"root": "data", "checkpoint": "own.safetensors", "output": "reports", "folds": [0], "runs": 1}
+    config.write_text(yaml.safe_dump({**values, **beside}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(["evaluate", str(config), "options.min_pixels=2"]) == 0
+    assert "| options.min_pixels | 2 |" in (tmp_path / "reports" / "trial.md").read_text()
+    assert run(["evaluate", str(config), "output=here"]) == 0
+    assert (tmp_path / "elsewhere" / "here" / "trial.md").is_file()
+
+
+def test_evaluate_without_a_checkpoint_says_so_in_the_report(config, tmp_path, capsys):
     assert run(["evaluate", str(config), "checkpoint=none_{fold}.safetensors"]) == 0
+    assert "Not measured: dpcl, ResNet-50, camvid fold 1" in capsys.readouterr().err.replace(
+        "camvid, fold", "camvid fold"
+    )
     assert (
         "no checkpoint none\\_3" in (text := (tmp_path / "out" / "trial.md").read_text()) or "none_3" in text
     )

@@ -124,7 +124,7 @@ def test_reproduce_a_table_of_patches(vaihingen, tmp_path, random_model):
     assert [json.loads(line)["episodes"] for line in journal[1:]] == [17, 17]
 
 
-def test_reproduce_figures(pascal, tmp_path):
+def test_reproduce_figures(pascal, tmp_path, capsys):
     weights = tmp_path / "weights"
     weights.mkdir()
     for method, layers in (("panet", (4,)), ("dpcl", (2, 3, 4))):
@@ -151,6 +151,10 @@ def test_reproduce_figures(pascal, tmp_path):
         )
         assert code == 0
         assert len(list((tmp_path / "out").glob(f"{figure}_*.png"))) == 1
+    capsys.readouterr()
+    for episodes, said in (("1", "too few prototypes"), ("0", "ask for at least one")):
+        assert reproduce("dpcl-figure-4", pascal, tmp_path, "--episodes", episodes) == 2
+        assert said in one_sentence(capsys)
 
 
 def test_reproduce_tells_what_is_wrong(tmp_path, capsys):

@@ -119,6 +119,46 @@ def test_contrast_adds_its_losses_and_leaves_the_rest_and_torchs_random_numbers(
     assert method.dictionary.position == 7
 
 
+def test_keys_are_the_momentum_encoder_s(encoder, make_episode):
+    method = DualPrototypicalContrast(encoder, SMALL).train()
+    other = deepcopy(method)
+    with torch.no_grad():
+        other.momentum_encoder.encoder.projections["layer2"].weight.normal_()
+    one, two = (m([make_episode()]) for m in (method, other))
+    assert one.segmentation.equal(two.segmentation) and one.alignment.equal(two.alignment)
+    assert not one.class_specific.isclose(two.class_specific)
+    assert not one.class_agnostic.isclose(two.class_agnostic)
+    assert not method.dictionary.entries[0].allclose(other.dictionary.entries[0])
+
+
+def test_objects_that_the_view_cuts_away_make_no_keys(encoder, make_episode):
+    episode = make_episode(1, 2)
+    episode.support_masks[0, 1] = 0
+    episode.support_masks[0, 1, 0, 0] = 1  # one pixel in the corner, which this seed's view does not show
+    method = DualPrototypicalContrast(encoder, replace(SMALL, redraws=0)).train()
+    method([episode])
+    assert method.dictionary.labels[:2].tolist() == [5, -1]
+
+
+def test_as_many_negatives_as_the_options_say(encoder, make_episode):
+    few, many = (
+        DualPrototypicalContrast(deepcopy(encoder), replace(SMALL, dictionary_negatives=count)).train()
+        for count in (1, 30)
+    )
+    episode = make_episode()
+    assert few([episode]).class_specific < many([episode]).class_specific
+
+
+def test_a_way_that_is_not_predicted_is_not_aligned(encoder, make_episode):
+    episode = make_episode(2, 1, 1)
+    episode.support_images[1], episode.support_masks[1] = episode.support_images[0], episode.support_masks[0]
+    method = DualPrototypicalContrast(encoder, MethodOptions.panet()).train()
+    assert not (method.segment(episode).argmax(dim=1) == 2).any()
+    expected = panet(encoder, episode)[1]
+    assert expected > 0
+    torch.testing.assert_close(method([episode]).alignment, expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("weight", ["class_specific_weight", "class_agnostic_weight"])
 def test_each_loss_alone(encoder, make_episode, weight):
     options = replace(SMALL, **{"class_specific_weight": 0.0, "class_agnostic_weight": 0.0, weight: 1.0})

@@ -73,3 +73,9 @@ def test_views_keep_each_ways_object_in_its_place(shared):
     means = [images[0, 0].mean(dim=0)[masks[way, 0] == 1].mean() for way in range(3)]
     means = [float(mean) for mean in means if not torch.isnan(mean)]
     assert means == sorted(means) and len(means) >= 2
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_views_keep_what_is_background_and_what_is_unknown(shared, value):
+    masks = torch.full_like(shared.support_masks, value)
+    assert (draw_support_views(replace(shared, support_masks=masks), 0)[1] == value).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,7 +56,14 @@ def test_support_is_a_few_small_polygons_of_each_way_and_queries_are_labelled():
             assert (episode.support_images[way, :, 0][own] == 10 * number).all()
             shown = episode.query_labels == way + 1
             assert (episode.query_images[:, 0][shown] == 10 * number).all()
+        assert set(episode.query_labels.unique().tolist()) <= {*range(1, 1 + episode.way), IGNORE}
         assert ((episode.query_labels > 0) & (episode.query_labels != IGNORE)).any()
+
+
+def test_no_episode_has_a_single_way():
+    options = replace(PLAIN, windows=1, polygons=1)
+    episodes = DrawnEpisodes(Scenes(stripes()), 20, 1, options)
+    assert min(episodes[index].way for index in range(20)) == 2
 
 
 def test_an_episode_depends_on_seed_and_index_alone():

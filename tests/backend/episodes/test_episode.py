@@ -246,6 +246,15 @@ def test_ways_that_list_the_same_images_share_them() -> None:
     assert not is_shared(mirrored.support_images)  # each is mirrored by itself
 
 
+def test_ways_of_different_images_keep_their_own() -> None:
+    def sampler(index: int, rng: np.random.Generator) -> Selection:
+        return Selection((1, 3), ((1,), (3,)), ((4, 0),))
+
+    episode = EpisodeDataset(IMAGES, sampler, 1, 0, 16)[0]
+    assert not is_shared(episode.support_images)
+    assert [int(images.min()) for images in episode.support_images] == [1, 3]
+
+
 class Fixed:
     """One image as support and query of a class, which it may lack."""
 

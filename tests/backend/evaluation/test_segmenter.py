@@ -82,8 +82,14 @@ def test_a_fit_that_failed_is_not_kept(encoder):
     segment = fitting(segmenter)
     first, *_, changed = episodes()
     expected = segment(first)
-    fit, segmenter.fit = segmenter.fit, None
-    with pytest.raises(TypeError):
+    fit = segmenter.fit
+
+    def spoil(images, masks):
+        fit(images, 1 - masks)
+        raise MethodError("in the middle")
+
+    segmenter.fit = spoil
+    with pytest.raises(MethodError, match="in the middle"):
         segment(changed)
     segmenter.fit = fit
     assert segment(first).equal(expected)

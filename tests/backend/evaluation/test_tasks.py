@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from rasterio.transform import Affine
 
+from backend.configuration_file import ConfigurationError
 from backend.episodes.datasets import potsdam, vaihingen
 from backend.episodes.datasets.isprs import decode_colors
 from backend.errors import ProtolabelError
-from backend.evaluation.config import ConfigError, EvaluationConfig, load_config
+from backend.evaluation.config import EvaluationConfig, load_config
 from backend.evaluation.experiment import Task
 from backend.evaluation.journal import Journal
 from backend.evaluation.options import differences
@@ -277,7 +278,7 @@ class TestOwnPairs:
     ],
 )
 def test_configurations_that_contradict_themselves(pairs: Path, configure, values, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigurationError, match=message):
         configure(dataset="geotiff", root=pairs, **values)
 
 

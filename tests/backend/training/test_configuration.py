@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from backend.baselines.ppnet_parts import PartOptions
+from backend.configuration_file import ConfigurationError
 from backend.dpcl.options import MethodOptions
 from backend.training.algorithms import method_options
-from backend.training.configuration import ConfigurationError, Experiment, read_experiment
+from backend.training.configuration import Experiment, read_experiment
 
 
 def test_values_and_changes(make_config: Callable[..., Path]) -> None:
@@ -125,7 +126,11 @@ def test_paths_of_the_command_line_begin_where_it_is_called(
         ("algorithm=panet", "does not belong to the algorithm panet, which has alpha"),
         ("method.parts=3", "method.parts does not belong to the algorithm dpcl"),
         ("name={way}", "name is wrong"), ("episodes.boundary=black", "episodes.boundary is wrong"),
-        ("seed=old", "seed is wrong"), ("encoder=3", "encoder is wrong"), ("data=3", "data is wrong"),
+        ("seed=old", "seed is wrong"), ("seed=5000000000", "seed is wrong"),
+        ("run.precision=bf16-true", "run.precision is wrong"),
+        ("encoder.layers.0=2", "layers is a value and no section"),
+        ("episodes={held_out: ignore, boundary: background}", "held_out: ignore needs boundary: ignore"),
+        ("encoder=3", "encoder is wrong"), ("data=3", "data is wrong"),
     ],
 )  # fmt: skip
 def test_mistakes(make_config: Callable[..., Path], change: str, told: str) -> None:

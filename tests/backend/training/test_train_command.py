@@ -64,7 +64,7 @@ def test_trains_and_goes_on(make_config: MakeConfig, train: Callable[..., tuple[
         ("encoder.weights=/gone.safetensors", "gone.safetensors does not exist; check the path"),
         ("encoder.architecture=vgg16", "are a resnet50 and no vgg16; set encoder.architecture to resnet50"),
         ("encoder.layers=[2, 3]", "layer3.0.conv1.weight is missing; choose other layers or another model"),
-        ("run.precision=7-mixed", "'7-mixed' is invalid"), ("run.devices=0", "check run.accelerator, run.devices"),
+        ("run.precision=16-true", "run.precision is wrong"), ("run.devices=0", "check run.accelerator, run.devices"),
         ("encoder.layers=[2, 5]", "Layers must be some of 2, 3 and 4"),
     ],
 )  # fmt: skip
