@@ -85,7 +85,7 @@ def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
     except (OSError, http.client.HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(
             f"The weights of {name} could not be downloaded and read ({error}); connect to the internet "
-            "once, or give a .safetensors file with --model."
+            "once, or give a .safetensors file with --model, in a training with encoder.weights."
         ) from error
     encoder = Encoder(layout)
     fill_encoder(encoder, tensors)

@@ -61,7 +61,7 @@ def _training(setting: Setting) -> dict[str, Any]:
     """What a checkpoint was trained with."""
     training: dict[str, Any] = {
         "algorithm": setting.method,
-        "data.name": setting.trained_on or setting.dataset,
+        "data.name": _full_name(setting.trained_on or setting.dataset),
         "data.fold": setting.fold,
         "encoder.projection": 512 if setting.method == "dpcl" else 0,
         "encoder.compression": 256 if setting.method == "jiang" else 0,
@@ -120,7 +120,7 @@ def differences(setting: Setting, used: Mapping[str, Any]) -> list[Difference]:
     for option, paper in paper_options(setting).items():
         if option not in used:
             found.append(Difference(setting.title, option, _text(paper), "not told by the checkpoint"))
-        elif used[option] != paper:
+        elif used[option] != paper and not (option == "data.name" and _full_name(used[option]) == paper):
             found.append(Difference(setting.title, option, _text(paper), _text(used[option])))
     return found + [Difference(setting.title, *departure) for departure in _departures(setting)]
 
@@ -168,6 +168,10 @@ def grouped(found: Sequence[Difference], settings: int) -> tuple[Difference, ...
         Difference("all" if len(names) == settings > 1 else "; ".join(names), *key)
         for key, names in shared.items()
     )
+
+
+def _full_name(dataset: str) -> str:
+    return "geotiff-pairs" if dataset == "geotiff" else dataset
 
 
 def _text(value: object) -> str:

@@ -99,13 +99,19 @@ def told_unwritable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _reason(error: BaseException) -> str:
-    """What the system says, where it says something: of a full disk, torch tells only at which byte it stopped."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it was raised from, and so on."""
     cause: BaseException | None = error
     while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _reason(error: BaseException) -> str:
+    """What the system says, where it says something: of a full disk, torch tells only at which byte it stopped."""
+    for cause in causes(error):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
-        cause = cause.__cause__ or cause.__context__
     return " ".join(str(error).split()).rstrip(".")
 
 

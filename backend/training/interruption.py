@@ -12,6 +12,7 @@ import lightning
 from filelock import FileLock, Timeout
 
 from ..errors import Cancelled, OutputError, ProtolabelError
+from .checkpoints import causes
 
 
 @contextmanager
@@ -59,20 +60,24 @@ def interruptions_told(folder: Path, trainer: lightning.Trainer) -> Iterator[Non
         yield
     except (KeyboardInterrupt, SystemExit) as error:
         raise stopped from error
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        if trainer.received_sigterm:  # batch systems send it to all processes
+    except Exception as error:
+        # Batch systems send SIGTERM to the loader's processes too; in the middle of torch.save, Ctrl+C is but the cause
+        # of another error.
+        interrupted = any(isinstance(cause, KeyboardInterrupt) for cause in causes(error))
+        killed = isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+        if interrupted or (killed and trainer.received_sigterm):
             raise stopped from error
         reason = " ".join(str(error).split()).rstrip(".")
-        raise ProtolabelError(
-            f"A process that reads episodes was killed ({reason}); lower run.workers, and the same command goes on."
-        ) from error
-    except OSError as error:
-        raise OutputError(
-            f"The training in {folder} cannot go on ({error}); mend the disk or the folder, and the same command "
-            "goes on."
-        ) from error
+        if killed:
+            raise ProtolabelError(
+                f"A process that reads episodes was killed ({reason}); lower run.workers, and the same command goes on."
+            ) from error
+        if isinstance(error, OSError):
+            raise OutputError(
+                f"The training in {folder} cannot go on ({reason}); mend the disk or the folder, and the same command "
+                "goes on."
+            ) from error
+        raise
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)  # Lightning switches Ctrl+C off while it stops

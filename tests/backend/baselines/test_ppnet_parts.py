@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 from backend.baselines.ppnet_parts import PartOptions, PartPrototypeNetwork, kmeans, members_of
 from backend.dpcl.method import DualPrototypicalContrast
 from backend.dpcl.options import MethodError, MethodOptions
+from backend.dpcl.prototypes import support_prototypes
 from backend.encoders.encoder import Encoder
 from backend.encoders.layout import EncoderLayout
 from backend.episodes.episode import Episode
@@ -78,6 +79,18 @@ def test_one_part_is_near_panet(encoder, episode):
     panet = DualPrototypicalContrast(encoder, MethodOptions.panet()).segment(episode)
     assert parts.shape == panet.shape == (2, 3, 48, 48)
     torch.testing.assert_close(parts, panet, atol=0.3, rtol=0)
+
+
+def test_a_share_of_the_mean_is_added_to_each_part(encoder, episode):
+    with_share, without = (
+        PartPrototypeNetwork(encoder, PartOptions(share=share)).support_parts(
+            episode.support_images, episode.support_masks
+        )
+        for share in (0.8, 0.0)
+    )
+    features = encoder(episode.support_images.flatten(0, 1)).unflatten(0, (2, 2))
+    means = support_prototypes(features, episode.support_masks).stacked()
+    torch.testing.assert_close(with_share - without, (0.8 * means)[:, None].expand_as(without))
 
 
 def test_trains_and_is_reproducible(encoder, episode):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,11 +192,11 @@ def test_a_failed_save_leaves_the_old_file(
 ) -> None:
     before = saved.read_bytes()
 
-    def fail(tensors: object, path: Path, metadata: object) -> None:
-        path.write_bytes(b"half")
+    def fail(path: Path, content: bytes) -> None:
+        path.write_text("half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("backend.encoders.checkpoint.save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="disk full"):
         save_checkpoint(resnet, saved, {})
     assert saved.read_bytes() == before
@@ -229,3 +230,13 @@ def test_a_compression_fixes_the_layers() -> None:
 def test_layers_beyond_the_file(saved: Path) -> None:
     with pytest.raises(ModelError, match=r"layer3\S+ is missing; choose other layers"):
         load_checkpoint(saved, (2, 3))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_may_read_a_model_as_any_new_file(tmp_path):
+    (tmp_path / "any").touch()
+    save_checkpoint(
+        Encoder(EncoderLayout(architecture="vgg16", layers=(2,))), tmp_path / "model.safetensors", {}
+    )
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1

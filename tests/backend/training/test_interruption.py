@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import signal
 import subprocess
@@ -174,3 +175,16 @@ def test_a_killed_loader(tmp_path: Path, stopped: bool, kind: type[Exception], t
         next(iter(DataLoader(Killed(), num_workers=1)))
     with pytest.raises(RuntimeError, match="another"), interruptions_told(tmp_path, trainer):
         raise RuntimeError("another")
+
+
+def test_ctrl_c_while_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which torch makes an error of its own."""
+
+    class Interrupted(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "open", lambda *arguments: Interrupted())
+    trainer: Any = SimpleNamespace(received_sigterm=False)
+    with pytest.raises(Cancelled, match=r"^Stopped"), interruptions_told(tmp_path, trainer):
+        AtomicCheckpointIO().save_checkpoint({"a": torch.zeros(10)}, tmp_path / "last.ckpt")
