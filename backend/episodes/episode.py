@@ -112,6 +112,10 @@ class LabeledImages(Protocol):
     """
 
     @property
+    def fingerprint(self) -> str:
+        """Changes when the files do; see ``cache.fingerprint``."""
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes 1..C."""
 

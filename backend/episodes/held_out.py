@@ -35,6 +35,11 @@ class HeldOutIgnored:
             if number not in self._kept:
                 self._new[number] = IGNORE
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the files."""
+        return self._images.fingerprint
+
     def __len__(self) -> int:
         """Number of images."""
         return len(self._images)

@@ -125,6 +125,7 @@ class TaskSource:
             sampler = PanetSampler(images, classes, setting.way, setting.shot)
         identity = {
             "images": len(images),
+            "files": images.fingerprint,
             "folds": choice["folds"],
             "boundary": boundary,
             **data.told(),
@@ -165,7 +166,14 @@ class TaskSource:
             sweep = PatchSweep(support, query, classes, setting.shot, self._draw, seed)
             return EpisodeDataset(support, sweep, len(query), seed, size, query_images=query)
 
-        identity = {"images": len(query), "support draw": self._draw, "pixels counted": "once", **data.told()}
+        files = f"{support.fingerprint}, {tested.fingerprint}"
+        identity = {
+            "images": len(query),
+            "files": files,
+            "support draw": self._draw,
+            "pixels counted": "once",
+            **data.told(),
+        }
         if name in ISPRS:
             identity["test split"] = _test_split(data, split or "test")
             identity["test labels"] = data.options.get("labels") or ("full" if split == "train" else "eroded")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..cache import fingerprint
 from ..episode import SegmentationSample
 from ..errors import DatasetError
 from .labeled_file import read_rgb, require_min_pixels
@@ -65,6 +66,7 @@ class CocoImages:
         self.classes = CLASSES
         self.folder = Path(root) / split
         self._coco = read_annotations(root, split)
+        self.fingerprint = fingerprint((annotation_file(root, split),))
         self._class_ids = {category: index for index, category in enumerate(sorted(self._coco.cats), 1)}
         areas: dict[int, dict[int, float]] = {}
         for annotation in self._coco.anns.values():
@@ -129,6 +131,11 @@ def flatten(
     return labels, {class_id: mask for class_id, mask in hidden.items() if mask.any()}
 
 
+def annotation_file(root: str | Path, split: str) -> Path:
+    """Where the annotations of a split are."""
+    return Path(root) / "annotations" / f"instances_{split}.json"
+
+
 def read_annotations(root: str | Path, split: str) -> Any:
     """The annotations of a split as a ``pycocotools.coco.COCO``.
 
@@ -140,7 +147,7 @@ def read_annotations(root: str | Path, split: str) -> Any:
     except ModuleNotFoundError as error:
         raise DatasetError("COCO needs pycocotools; run: python -m pip install pycocotools") from error
 
-    path = Path(root) / "annotations" / f"instances_{split}.json"
+    path = annotation_file(root, split)
     if not path.is_file():
         raise DatasetError(
             f"The annotations {path} are missing; give the folder with annotations/ and {split}/ in it."

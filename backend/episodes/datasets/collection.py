@@ -31,6 +31,11 @@ class Collection:
                 table[old] = numbers[name]
             self._new.append(table)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the files."""
+        return " ".join(part.fingerprint for part in self._parts)
+
     def __len__(self) -> int:
         """Number of images."""
         return int(self._ends[-1])

@@ -43,6 +43,7 @@ class ImageFiles:
         self.classes = tuple(classes)
         self.files = tuple(files)
         self.min_pixels = min_pixels
+        self.fingerprint = fingerprint(path for file in files for path in (file.image, file.labels))
         folder = cache or cache_folder()
         name = f"index-{fingerprint((file.labels for file in files), self.classes)}"
         self._counts = cached_array(folder, name, self._count)

@@ -86,6 +86,7 @@ class Patches:
             )
         self.classes = tuple(classes)
         self.tiles = tuple(tiles)
+        self.fingerprint = fingerprint(path for tile in tiles for path in (tile.image, tile.labels))
         self.shapes: list[tuple[int, int]] = []
         self.patches: list[Patch] = []
         self._arrays: list[Path] = []

@@ -39,6 +39,11 @@ class PixelsOnce:
                 self._earlier.append(earlier)
                 self._present.append(left - {0})
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the files."""
+        return self._patches.fingerprint
+
     def __len__(self) -> int:
         """Number of patches."""
         return len(self._indices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -223,3 +224,11 @@ def test_evaluate_another_split(config, camvid, capsys):
     assert "no val/images" in one_sentence(capsys)
     assert run(["evaluate", str(config), "split=holdout"]) == 2
     assert "its split is 'holdout'" in one_sentence(capsys)
+
+
+def test_evaluate_does_not_go_on_with_changed_labels(config, camvid, capsys):
+    assert run(["evaluate", str(config)]) == 0
+    label = min((camvid / "test" / "labels").iterdir())
+    os.utime(label, (1, 1))
+    assert run(["evaluate", str(config)]) == 2
+    assert "other settings (data" in one_sentence(capsys)
