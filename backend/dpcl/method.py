@@ -142,7 +142,7 @@ class DualPrototypicalContrast(nn.Module):
         """The segmentation and the alignment loss of one episode, shape (2,)."""
         alpha, way = self.options.alpha, len(support)
         scores = cosine_scores(query, prototypes.stacked(), alpha)
-        segmentation = segmentation_loss(scores, episode.query_labels)
+        segmentation = segmentation_loss(scores, episode.query_labels, self.options.class_balance)
         if not self.options.alignment_weight:
             return torch.stack([segmentation, torch.zeros_like(segmentation)])
         if self.options.alignment_mask == "labels":

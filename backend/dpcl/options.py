@@ -25,6 +25,8 @@ class MethodOptions:
         class_agnostic_weight: Lambda 2 of eq. 8; 0 leaves the class-agnostic loss out. With both at 0 there is
             neither a momentum encoder nor any random number: what is left is PANet.
         alignment_weight: Of the second term of eq. 4, PANet's alignment loss; 0 for Jiang et al., who have none.
+        class_balance: Exponent of the weights of classes in the segmentation loss, which are the share of their pixels
+            in the queries to its negative: 0 counts every pixel the same, as the papers do, 1 every class.
         alpha: Scale of the cosine in eq. 2. Printed with a minus, but a cosine is a similarity: plus, as in
             PANet's code.
         temperature: Tau of eq. 5 and 6. It divides numerator and denominator of both; the numerator of eq. 6
@@ -51,6 +53,7 @@ class MethodOptions:
     class_specific_weight: float = 0.02
     class_agnostic_weight: float = 0.015
     alignment_weight: float = 1.0
+    class_balance: float = 0.0
     alpha: float = 20.0
     temperature: float = 0.05
     momentum: float = 0.999
@@ -66,7 +69,7 @@ class MethodOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("class_specific_weight", "class_agnostic_weight", "alignment_weight"):
+        for name in ("class_specific_weight", "class_agnostic_weight", "alignment_weight", "class_balance"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise MethodError(f"The option {name} must be 0 or more, not {value}.")

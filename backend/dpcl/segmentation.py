@@ -9,16 +9,24 @@ from torch import Tensor
 from ..episodes.episode import IGNORE
 
 
-def segmentation_loss(scores: Tensor, labels: Tensor) -> Tensor:
+def segmentation_loss(scores: Tensor, labels: Tensor, balance: float = 0.0) -> Tensor:
     """Cross-entropy of the queries (first term of DPCL, eq. 4; Jiang et al., eq. 4).
 
-    The mean over all pixels that are not ignored; 0 where all are.
+    The mean over all pixels that are not ignored, weighted where classes are balanced; 0 where all are ignored.
 
     Args:
         scores: At the features' resolution, shape (queries, 1 + way, height, width); brought to the labels'
             size bilinearly.
         labels: 0 background, 1..way, 255 ignore; shape (queries, label height, label width).
+        balance: See ``MethodOptions.class_balance``.
     """
+    if balance:
+        counts = torch.bincount(labels[labels != IGNORE].long(), minlength=scores.shape[1])
+        shares = counts / counts.sum().clamp_min(1)
+        weights = torch.where(counts > 0, shares.clamp_min(1e-12) ** -balance, 0.0)
+        scores = F.interpolate(scores, size=labels.shape[-2:], mode="bilinear", align_corners=False)
+        losses = F.cross_entropy(scores, labels.long(), weights, ignore_index=IGNORE, reduction="sum")
+        return losses / (weights * counts).sum().clamp_min(1)
     sums, counts = _cross_entropy(scores, labels)
     return sums.sum() / counts.sum().clamp_min(1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,10 +26,9 @@ class DrawnOptions:
     """How episodes are drawn.
 
     Attributes:
-        size: Height and width of windows as the encoder gets them.
         windows: Support windows of an episode, which all ways share.
         queries: Query windows.
-        zoom: Lowest and highest enlargement from the scene to ``size``, drawn once an episode.
+        zoom: Lowest and highest enlargement from the scene to the encoder's input, drawn once an episode.
         polygons: Most polygons of a class.
         radii: Smallest and largest semi-axis of a polygon in pixels of the scene.
         color: Strength of the change of brightness, contrast, saturation and gamma, drawn once an episode: support
@@ -36,7 +36,8 @@ class DrawnOptions:
         swap: Probability that the bands are in another order.
     """
 
-    size: int = 256
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # in a configuration
+
     windows: int = 4
     queries: int = 3
     zoom: tuple[float, float] = (1.4, 2.8)
@@ -46,8 +47,6 @@ class DrawnOptions:
     swap: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.size < 32 or self.size % 8:
-            raise DatasetError(f"The size {self.size} of windows must be a multiple of 8 from 32 on.")
         if min(self.windows, self.queries, self.polygons) < 1:
             raise DatasetError("An episode needs at least one support window, one query and one polygon.")
         for name, (low, high) in (("zoom", self.zoom), ("radii", self.radii)):
@@ -67,7 +66,12 @@ class DrawnEpisodes(Dataset[Episode]):
     """
 
     def __init__(
-        self, scenes: LabeledImages, length: int, seed: int, options: DrawnOptions | None = None
+        self,
+        scenes: LabeledImages,
+        length: int,
+        seed: int,
+        size: int = 256,
+        options: DrawnOptions | None = None,
     ) -> None:
         """Look through the scenes.
 
@@ -75,12 +79,15 @@ class DrawnEpisodes(Dataset[Episode]):
             scenes: Whole labelled rasters; class ids 1..C, anything else is not labelled.
             length: Number of episodes.
             seed: Any whole number that is not negative.
+            size: Height and width of windows as the encoder gets them.
             options: How they are drawn.
 
         Raises:
             DatasetError: When no scene has two classes.
         """
-        self.scenes, self.length, self.seed = scenes, length, seed
+        if size < 32 or size % 8:
+            raise DatasetError(f"The size {size} of windows must be a multiple of 8 from 32 on.")
+        self.scenes, self.length, self.seed, self.size = scenes, length, seed, size
         self.options = options or DrawnOptions()
         self._pixels = [_pixels_of_classes(scenes[index]) for index in range(len(scenes))]
         self._usable = [index for index, pixels in enumerate(self._pixels) if len(pixels) > 1]
@@ -110,7 +117,7 @@ class DrawnEpisodes(Dataset[Episode]):
     ) -> Episode | None:
         options = self.options
         zoom = math.exp(rng.uniform(math.log(options.zoom[0]), math.log(options.zoom[1])))
-        side = round(options.size / zoom)
+        side = round(self.size / zoom)
         left = {number: int(rng.integers(1, options.polygons + 1)) for number in pixels}
         drawn = dict.fromkeys(pixels, 0)
         support: list[tuple[Tensor, Tensor]] = []
@@ -153,7 +160,7 @@ class DrawnEpisodes(Dataset[Episode]):
         self, windows: list[tuple[Tensor, Tensor]], rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Turn each window by itself, and change the colours of all together."""
-        size = [self.options.size, self.options.size]
+        size = [self.size, self.size]
         images, maps = [], []
         for image, labels in windows:
             image = transforms.resize(image, size, InterpolationMode.BILINEAR, antialias=True)

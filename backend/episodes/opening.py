@@ -71,7 +71,7 @@ def open_images(
     name: str,
     root: Path,
     split: str | None = None,
-    size: int = 417,
+    size: int | None = 417,
     options: Mapping[str, Any] | None = None,
 ) -> LabeledImages:
     """Open a dataset.
@@ -80,7 +80,8 @@ def open_images(
         name: One of ``NAMES``.
         root: Its folder.
         split: Which images, in the dataset's own words; None for those that it is trained on.
-        size: Side of the patches that tiles are cut into, unless the option ``patch`` says otherwise.
+        size: Side of the patches that tiles are cut into, unless the option ``patch`` says otherwise; None for whole
+            tiles.
         options: Further parameters of the function that opens it, as YAML gives them; those of
             ``CHOOSE_CLASSES`` are left to :func:`class_sides`.
 

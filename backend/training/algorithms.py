@@ -18,7 +18,7 @@ several prototypes of each class."""
 
 Options = MethodOptions | PartOptions
 
-_MATCHING = ("alpha", "freeze_batch_norm", "seed")
+_MATCHING = ("alpha", "class_balance", "freeze_batch_norm", "seed")
 _ALIGNMENT = ("alignment_weight", "alignment_mask")
 
 

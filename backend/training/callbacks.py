@@ -61,6 +61,7 @@ class RunKeeper(Checkpoint):
         folder: Path,
         every: int,
         validate_every: int,
+        monitor: str,
         card: Callable[[int, dict[str, float]], dict[str, str]],
     ) -> None:
         """Prepare.
@@ -69,9 +70,11 @@ class RunKeeper(Checkpoint):
             folder: Of the run.
             every: Steps between checkpoints; there is one at the end as well.
             validate_every: Steps between validations, 0 for none.
+            monitor: Name of the metric by which the best model is known; the larger the better.
             card: Makes a model's card from the step and the metrics.
         """
         self._folder, self._every, self._validate_every, self._card = folder, every, validate_every, card
+        self._monitor = monitor
         self._best = -1.0
 
     def on_train_batch_end(
@@ -88,7 +91,7 @@ class RunKeeper(Checkpoint):
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Keep the best one, and the last one; Lightning calls this."""
-        score = float(trainer.callback_metrics["validation/binary_iou"])
+        score = float(trainer.callback_metrics[self._monitor])
         if score > self._best:
             self._best = score
             self._write_model(trainer, module, "best")

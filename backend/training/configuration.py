@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core.core_schema import ValidationInfo
 
 from ..configuration_file import ConfigurationError, read_values
+from ..episodes.drawn import DrawnOptions
 from ..episodes.episode import Boundary
 from .algorithms import Algorithm, method_values, paper_sections
 
@@ -50,6 +51,8 @@ class EpisodeSection(_Section):
         held_out: What the classes of the test fold are while the others are trained: "background" as in PANet's code,
             or "ignore", which suits images that all show most classes; see :class:`HeldOutIgnored`. They are then
             unlabelled pixels as any other, so the boundary must be "ignore" too.
+        drawn: Takes episodes within one scene instead, all its classes jointly, by a few small polygons as people draw
+            them; see :class:`DrawnOptions`. Of the other keys, only size is then used.
     """
 
     way: int = Field(default=1, ge=1, le=100)
@@ -59,6 +62,7 @@ class EpisodeSection(_Section):
     mirror: bool = True
     boundary: Boundary = "ignore"
     held_out: Boundary = "background"
+    drawn: DrawnOptions | None = None
 
     @model_validator(mode="after")
     def _check_held_out(self) -> EpisodeSection:
@@ -88,13 +92,29 @@ class EncoderSection(_Section):
 
 
 class OptimizerSection(_Section):
-    """Stochastic gradient descent with steps (DPCL, Section 5.1; the milestones are PANet's)."""
+    """The optimiser and its steps (DPCL, Section 5.1; the milestones are PANet's).
 
+    Attributes:
+        kind: "sgd" as in the papers, or "adamw", which learns faster from few iterations.
+        lr: Learning rate.
+        momentum: Of SGD.
+        weight_decay: Of either.
+        schedule: "steps", or "cosine" to nearly 0 at the last iteration.
+        milestones: Iterations after which the steps go down.
+        gamma: By this factor.
+        warmup: Iterations in which the rate rises to ``lr``.
+        clip: Largest norm of the gradient, 0 for any.
+    """
+
+    kind: Literal["sgd", "adamw"] = "sgd"
     lr: float = Field(default=1e-3, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0)
     milestones: tuple[int, ...] = (10_000, 20_000)
     gamma: float = Field(default=0.1, gt=0, le=1)
+    schedule: Literal["steps", "cosine"] = "steps"
+    warmup: int = Field(default=0, ge=0)
+    clip: float = Field(default=0.0, ge=0)
 
 
 class RunSection(_Section):

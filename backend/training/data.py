@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from ..episodes import opening
+from ..episodes.drawn import DrawnEpisodes
 from ..episodes.episode import Episode, EpisodeDataset, LabeledImages
 from ..episodes.held_out import HeldOutIgnored
 from ..episodes.loading import Telling, told
@@ -66,8 +67,10 @@ class EpisodeData(lightning.LightningDataModule):
         """
         return [told(episode).to(device) for episode in batch]
 
-    def _episodes(self, length: int, seed: int, training: bool) -> EpisodeDataset:
+    def _episodes(self, length: int, seed: int, training: bool) -> EpisodeDataset | DrawnEpisodes:
         section = self._experiment.episodes
+        if section.drawn is not None:
+            return DrawnEpisodes(self.images, length, seed, section.size, section.drawn)
         sampler = PanetSampler(self.images, self.classes, section.way, section.shot, section.queries)
         return EpisodeDataset(
             self.images,
@@ -79,7 +82,9 @@ class EpisodeData(lightning.LightningDataModule):
             training and section.mirror,
         )
 
-    def _loader(self, episodes: EpisodeDataset, batch: int, sampler: Sampler[int] | None) -> Loader:
+    def _loader(
+        self, episodes: EpisodeDataset | DrawnEpisodes, batch: int, sampler: Sampler[int] | None
+    ) -> Loader:
         workers = self._experiment.run.workers
         return DataLoader(
             Telling(episodes),
@@ -129,8 +134,9 @@ def open_images(experiment: Experiment) -> LabeledImages:
     Raises:
         ProtolabelError: When the name is unknown, or the data are not there or malformed.
     """
-    data = experiment.data
-    return opening.open_images(data.name, data.root, data.split, experiment.episodes.size, data.options)
+    data, section = experiment.data, experiment.episodes
+    size = None if section.drawn else section.size  # episodes within a scene need all of it
+    return opening.open_images(data.name, data.root, data.split, size, data.options)
 
 
 def names(images: LabeledImages, classes: Sequence[int]) -> tuple[str, ...]:

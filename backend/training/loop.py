@@ -50,7 +50,7 @@ def train(experiment: Experiment, progress: bool = True) -> Path:
     with alone_in(folder, trainer), interruptions_told(folder, trainer):
         _claim(folder, experiment)
         last = checkpoint_path(folder)
-        module = EpisodicTraining(method, experiment.optimizer)
+        module = EpisodicTraining(method, experiment.optimizer, experiment.run.iterations)
         trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     return folder / "last.safetensors"
 
@@ -66,9 +66,11 @@ def _trainer(experiment: Experiment, data: EpisodeData, progress: bool) -> light
     def card(step: int, metrics: dict[str, float]) -> dict[str, str]:
         return model_card(experiment, data, step, metrics)
 
+    # Episodes within one scene have no background that could be told from a foreground.
+    monitor = "validation/miou" if experiment.episodes.drawn else "validation/binary_iou"
     callbacks: list[lightning.Callback] = [
         EpisodePreviews(folder / "previews", run.preview_every),
-        RunKeeper(folder, run.save_every, run.validate_every, card),
+        RunKeeper(folder, run.save_every, run.validate_every, monitor, card),
     ]
     if progress:
         callbacks.append(RichProgressBar())
@@ -81,6 +83,7 @@ def _trainer(experiment: Experiment, data: EpisodeData, progress: bool) -> light
             devices=run.devices,
             strategy=run.strategy,
             precision=run.precision,
+            gradient_clip_val=experiment.optimizer.clip or None,
             callbacks=callbacks,
             logger=_loggers(folder),
             log_every_n_steps=run.log_every,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import lightning
@@ -47,16 +49,18 @@ class EpisodicTraining(lightning.LightningModule):
     takes the same course as one that was never interrupted.
     """
 
-    def __init__(self, method: EpisodicMethod, optimizer: OptimizerSection) -> None:
+    def __init__(self, method: EpisodicMethod, optimizer: OptimizerSection, iterations: int) -> None:
         """Prepare.
 
         Args:
             method: The network with its losses.
             optimizer: Steps and their sizes.
+            iterations: Of the whole run.
         """
         super().__init__()
-        self.method, self._optimizer = method, optimizer
+        self.method, self._optimizer, self._iterations = method, optimizer, iterations
         self.binary_iou = JaccardIndex(task="binary", ignore_index=IGNORE)
+        self.miou = JaccardIndex(task="multiclass", num_classes=IGNORE + 1, ignore_index=IGNORE)
 
     def training_step(self, batch: Sequence[Episode], index: int) -> Tensor:
         """One step on a batch of episodes.
@@ -92,20 +96,41 @@ class EpisodicTraining(lightning.LightningModule):
         )
 
     def validation_step(self, batch: Sequence[Episode], index: int) -> None:
-        """Count how well the queries of held-out episodes are segmented."""
+        """Count how well the queries of held-out episodes are segmented: foreground, and classes by their ids."""
         for episode in batch:
             predicted = self.method.segment(episode).argmax(dim=1)
             labels = episode.query_labels.long()
-            foreground = torch.where(labels == IGNORE, labels, (labels > 0).long())
-            self.binary_iou.update((predicted > 0).long(), foreground)
+            known = labels != IGNORE
+            self.binary_iou.update((predicted > 0).long(), torch.where(known, (labels > 0).long(), IGNORE))
+            numbers = torch.tensor([0, *episode.classes], device=labels.device)
+            self.miou.update(numbers[predicted], torch.where(known, numbers[labels * known], IGNORE))
         self.log("validation/binary_iou", self.binary_iou, batch_size=len(batch), prog_bar=True)
+        self.log("validation/miou", self.miou, batch_size=len(batch), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """Stochastic gradient descent with steps."""
+        """The optimiser with its schedule; Lightning calls this."""
         section = self._optimizer
         trained = [parameter for parameter in self.method.encoder.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.SGD(
-            trained, lr=section.lr, momentum=section.momentum, weight_decay=section.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(section.milestones), section.gamma)
+        optimizer: torch.optim.Optimizer
+        if section.kind == "adamw":
+            optimizer = torch.optim.AdamW(trained, lr=section.lr, weight_decay=section.weight_decay)
+        else:
+            optimizer = torch.optim.SGD(
+                trained, lr=section.lr, momentum=section.momentum, weight_decay=section.weight_decay
+            )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(rate, section, self._iterations))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def rate(section: OptimizerSection, iterations: int, step: int) -> float:
+    """The learning rate of a step as a share of ``lr``.
+
+    Args:
+        section: How it goes.
+        iterations: Of the whole run.
+        step: From 0.
+    """
+    warm = min(1.0, (step + 1) / (section.warmup + 1))
+    if section.schedule == "cosine":
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / iterations, 1.0))))
+    return float(warm * section.gamma ** sum(step >= milestone for milestone in section.milestones))

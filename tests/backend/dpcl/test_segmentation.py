@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from backend.dpcl.segmentation import alignment_loss, segmentation_loss
@@ -59,3 +60,18 @@ def test_nothing_but_ignored_pixels_is_zero():
     loss.backward()
     assert loss.item() == 0
     assert scores.grad is not None and (scores.grad == 0).all()
+
+
+def test_balanced_classes_count_by_their_share():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(2, 3, 8, 8, generator=generator)
+    labels = torch.zeros(2, 8, 8, dtype=torch.uint8)
+    labels[0, :2, :2], labels[1, 0] = 1, 255
+    each = torch.nn.functional.cross_entropy(scores, labels.clamp_max(2).long(), reduction="none")
+    means = [float(each[labels == number].mean()) for number in (0, 1)]
+    assert float(segmentation_loss(scores, labels, 1.0)) == pytest.approx(sum(means) / 2, rel=1e-5)
+    shares = torch.tensor([(labels == number).sum() for number in (0, 1)]) / (labels != 255).sum()
+    weights = shares**0.5  # share times its power -0.5
+    half = float((weights * torch.tensor(means)).sum() / weights.sum())
+    assert float(segmentation_loss(scores, labels, 0.5)) == pytest.approx(half, rel=1e-5)
+    assert segmentation_loss(scores, torch.full_like(labels, 255), 0.5) == 0

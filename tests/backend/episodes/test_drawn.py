@@ -40,11 +40,11 @@ def stripes(height: int = 160, width: int = 200) -> np.ndarray:
     return labels
 
 
-PLAIN = DrawnOptions(size=64, zoom=(1.0, 1.0), color=0.0, swap=0.0)
+PLAIN = DrawnOptions(zoom=(1.0, 1.0), color=0.0, swap=0.0)
 
 
 def test_support_is_a_few_small_polygons_of_each_way_and_queries_are_labelled():
-    episodes = DrawnEpisodes(Scenes(stripes()), 30, 1, PLAIN)
+    episodes = DrawnEpisodes(Scenes(stripes()), 30, 1, 64, PLAIN)
     for episode in (episodes[index] for index in range(30)):
         assert episode.support_images.shape == (episode.way, 4, 3, 64, 64)
         assert episode.support_images.stride(0) == 0
@@ -62,7 +62,7 @@ def test_support_is_a_few_small_polygons_of_each_way_and_queries_are_labelled():
 
 def test_no_episode_has_a_single_way():
     options = replace(PLAIN, windows=1, polygons=1)
-    episodes = DrawnEpisodes(Scenes(stripes()), 20, 1, options)
+    episodes = DrawnEpisodes(Scenes(stripes()), 20, 1, 64, options)
     assert min(episodes[index].way for index in range(20)) == 2
 
 
@@ -78,8 +78,8 @@ def test_an_episode_depends_on_seed_and_index_alone():
 
 
 def test_support_and_queries_change_their_colours_together():
-    options = DrawnOptions(size=64, zoom=(1.0, 1.0), color=0.4, swap=0.5)
-    episode = DrawnEpisodes(Scenes(stripes()), 3, 2, options)[1]
+    options = DrawnOptions(zoom=(1.0, 1.0), color=0.4, swap=0.5)
+    episode = DrawnEpisodes(Scenes(stripes()), 3, 2, 64, options)[1]
     for way in range(episode.way):
         own = episode.support_images[way].permute(1, 0, 2, 3)[:, episode.support_masks[way] == 1]
         shown = episode.query_images.permute(1, 0, 2, 3)[:, episode.query_labels == way + 1]
@@ -90,7 +90,7 @@ def test_support_and_queries_change_their_colours_together():
 def test_small_scenes_are_enlarged():
     labels = np.ones((20, 30), np.uint8)
     labels[:, 15:] = 2
-    episode = DrawnEpisodes(Scenes(labels), 1, 0, PLAIN)[0]
+    episode = DrawnEpisodes(Scenes(labels), 1, 0, 64, PLAIN)[0]
     assert episode.query_images.shape[-2:] == (64, 64)
 
 
@@ -98,11 +98,11 @@ def test_what_cannot_serve_is_told():
     with pytest.raises(DatasetError, match="two classes"):
         DrawnEpisodes(Scenes(np.ones((40, 40), np.uint8)), 1, 0)
     with pytest.raises(DatasetError, match="multiple of 8"):
-        DrawnOptions(size=100)
+        DrawnEpisodes(Scenes(stripes()), 1, 0, 100)
     with pytest.raises(DatasetError, match="zoom"):
         DrawnOptions(zoom=(2.0, 1.0))
     with pytest.raises(IndexError):
-        DrawnEpisodes(Scenes(stripes()), 1, 0, PLAIN)[1]
+        DrawnEpisodes(Scenes(stripes()), 1, 0, 64, PLAIN)[1]
 
 
 @settings(max_examples=60, deadline=None)

@@ -79,7 +79,7 @@ def test_methods_of_the_algorithms(make_config: Callable[..., Path]) -> None:
         return read_experiment(make_config(algorithm=algorithm), changes).method
 
     seeded = {"seed": 7}
-    jiang = {"alpha": 20.0, "freeze_batch_norm": True, **seeded}
+    jiang = {"alpha": 20.0, "class_balance": 0.0, "freeze_batch_norm": True, **seeded}
     assert method("jiang") == jiang
     assert method("panet") == {**jiang, "alignment_weight": 1.0, "alignment_mask": "predicted"}
     assert method("ppnet") == {**asdict(PartOptions()), **seeded}

@@ -20,9 +20,9 @@ from backend.dpcl.segmentation import segmentation_loss
 from backend.encoders.checkpoint import load_checkpoint
 from backend.encoders.layout import Compression
 from backend.errors import ProtolabelError
-from backend.training.configuration import read_experiment
+from backend.training.configuration import OptimizerSection, read_experiment
 from backend.training.loop import train
-from backend.training.module import DivergedError
+from backend.training.module import DivergedError, rate
 from backend.training.network import build_method
 
 pytestmark = pytest.mark.slow
@@ -164,10 +164,10 @@ def test_weights_that_a_step_made_useless_are_never_written(
     """A loss may be finite and its gradient not; the step after it then spoils the weights."""
     steps = 0
 
-    def spoilt(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def spoilt(scores: torch.Tensor, labels: torch.Tensor, balance: float) -> torch.Tensor:
         nonlocal steps
         steps += 1
-        loss = segmentation_loss(scores, labels)
+        loss = segmentation_loss(scores, labels, balance)
         nothing = (scores - scores.detach()).abs().sum()
         return loss + nothing.sqrt() if steps == 3 else loss
 
@@ -197,3 +197,42 @@ def test_one_class_left_out(make_config: Callable[..., Path]) -> None:
     data = EpisodeData(read_experiment(make_config(), ["data.options.left_out=water"]))
     assert data.classes == (1,)
     assert {episode.classes for episode in next(iter(data.train_dataloader()))} == {(1,)}
+
+
+def test_trains_on_drawn_polygons_within_scenes(make_config) -> None:
+    changes = [
+        "episodes={size: 48, drawn: {windows: 2, queries: 1, zoom: [1.0, 1.5], polygons: 2}}",
+        "optimizer={kind: adamw, lr: 0.001, schedule: cosine, warmup: 2, clip: 1.0}",
+        "method.class_balance=0.5", "method.alignment_weight=0",
+    ]  # fmt: skip
+    experiment = read_experiment(make_config(name="drawn"), changes)
+    last = train(experiment, progress=False)
+    card = load_checkpoint(last).metadata
+    metrics = json.loads(card["metrics"])
+    assert 0 < metrics["validation/miou"] <= 1
+    assert metrics["loss/segmentation"] > 0 and metrics["loss/class_specific"] > 0
+    assert json.loads(card["configuration"])["episodes"]["drawn"]["windows"] == 2
+    assert (experiment.folder / "best.safetensors").exists()
+
+
+def test_rates() -> None:
+    steps = OptimizerSection(milestones=(4, 6))
+    assert [rate(steps, 8, step) for step in (0, 3, 4, 6)] == pytest.approx([1, 1, 0.1, 0.01])
+    cosine = OptimizerSection(schedule="cosine", warmup=3)
+    found = [rate(cosine, 100, step) for step in range(101)]
+    assert found[0] == pytest.approx(0.25) and max(found) == found[3]
+    assert found[-1] == pytest.approx(0.01) and found[50] == pytest.approx(0.505)
+    assert found[3:] == sorted(found[3:], reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("episodes.drawn={window: 2}", "episodes.drawn.window"),
+        ("episodes.drawn={zoom: [2, 1]}", "zoom"),
+        ("optimizer.kind=adam", "optimizer.kind"),
+    ],
+)
+def test_wrong_drawn_options_are_told(make_config, change: str, said: str) -> None:
+    with pytest.raises(ProtolabelError, match=said):
+        read_experiment(make_config(), [change])
