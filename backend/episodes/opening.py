@@ -12,6 +12,7 @@ from pydantic import ValidationError, validate_call
 
 from .datasets.camvid import camvid_images
 from .datasets.coco import coco_images
+from .datasets.collection import Collection
 from .datasets.geotiff_pairs import geotiff_pairs
 from .datasets.pascal import pascal_images
 from .datasets.potsdam import potsdam_patches
@@ -22,6 +23,10 @@ from .folds import Fold, fold, left_out
 
 FOLDS = 4
 """Of PASCAL-5i, COCO-20i and, by the same rule, of every other dataset."""
+
+COLLECTION = "collection"
+"""Name for several datasets as one: its only option ``parts`` lists them, each with name and, where they are needed, root
+(within the folder), split and options. Classes of one name are one class."""
 
 CHOOSE_CLASSES = ("folds", "left_out")
 """Options that choose classes and not images, see :func:`class_sides`."""
@@ -77,7 +82,7 @@ def open_images(
     """Open a dataset.
 
     Args:
-        name: One of ``NAMES``.
+        name: One of ``NAMES``, or ``COLLECTION``.
         root: Its folder.
         split: Which images, in the dataset's own words; None for those that it is trained on.
         size: Side of the patches that tiles are cut into, unless the option ``patch`` says otherwise; None for whole
@@ -88,6 +93,8 @@ def open_images(
     Raises:
         ProtolabelError: When the name or an option is unknown or wrong, or the data are missing or malformed.
     """
+    if name == COLLECTION:
+        return Collection([_open_part(part, root, size) for part in _parts(split, options)])
     dataset = _DATASETS[known_name(name)]
     require_folder(root)
     values = {key: value for key, value in (options or {}).items() if key not in CHOOSE_CLASSES}
@@ -102,6 +109,33 @@ def open_images(
     if dataset.cut:
         values = {"patch": size, **values}
     return fitted(dataset.images, name, values, fixed)(root)
+
+
+def _parts(split: str | None, options: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """The parts of a collection as they are given.
+
+    Raises:
+        DatasetError: When they are missing or no list of sections, or there is anything else.
+    """
+    values = {key: value for key, value in (options or {}).items() if key not in CHOOSE_CLASSES}
+    parts = values.pop("parts", None)
+    well = isinstance(parts, list) and parts and all(isinstance(p, Mapping) and "name" in p for p in parts)
+    if not well or split is not None or values:
+        raise DatasetError(
+            "A collection needs the option parts and nothing else: a list of data sets, each with name, root, split "
+            "and options, for example parts: [{name: geotiff, root: scenes}, {name: geotiff, root: others}]."
+        )
+    return list(parts)
+
+
+def _open_part(part: Mapping[str, Any], root: Path, size: int | None) -> LabeledImages:
+    unknown = set(part) - {"name", "root", "split", "options"}
+    if unknown:
+        raise DatasetError(
+            f"A part of a collection has name, root, split and options, but no {min(unknown)!r}; check its spelling."
+        )
+    folder = root / str(part.get("root", ""))
+    return open_images(str(part["name"]), folder, part.get("split"), size, part.get("options"))
 
 
 def require_folder(root: Path) -> None:

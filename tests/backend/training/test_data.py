@@ -13,6 +13,7 @@ from PIL import Image
 from backend.cli import run
 from backend.episodes.datasets.camvid import CLASSES
 from backend.episodes.episode import Episode
+from backend.episodes.opening import open_images
 from backend.errors import ProtolabelError
 from backend.evaluation.config import load_config
 from backend.evaluation.protocols import protocol
@@ -159,3 +160,33 @@ def test_held_out_classes_are_background_or_ignored(make_config: Callable[..., P
         assert changed.any()
         assert (one.query_labels[changed] == 0).all() and (other.query_labels[changed] == 255).all()
         assert torch.equal(one.query_labels == 1, other.query_labels == 1)
+
+
+def test_several_data_sets_are_one(make_config: Callable[..., Path], pairs: Path, tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    parts = [
+        {"name": "geotiff", "root": pairs.name, "options": {"images": "scene[0-2].tif", "cache": cache}},
+        {"name": "geotiff", "root": pairs.name, "options": {
+            "images": "scene[3-5].tif", "classes": {1: "forest", 2: "sea"}, "cache": cache,
+        }},
+    ]  # fmt: skip
+    path = make_config(data={"name": "collection", "root": str(pairs.parent), "options": {"parts": parts}})
+    data = EpisodeData(read_experiment(path))
+    assert data.images.classes == ("forest", "water", "sea")
+    assert {episode.classes for episode in episodes(data)} <= {(1,), (2,), (3,)}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "needs the option parts"),
+        ({"parts": [{"root": "x"}]}, "needs the option parts"),
+        ({"parts": [{"name": "geotiff"}], "patch": 5}, "nothing else"),
+        ({"parts": [{"name": "geotiff", "folder": "x"}]}, "no 'folder'"),
+        ({"parts": [{"name": "geotif"}]}, "no data set 'geotif'"),
+        ({"parts": [{"name": "geotiff", "root": "nowhere"}]}, "does not exist"),
+    ],
+)
+def test_wrong_collections_are_told(tmp_path: Path, options: dict[str, object], said: str) -> None:
+    with pytest.raises(ProtolabelError, match=said):
+        open_images("collection", tmp_path, None, 64, options)
