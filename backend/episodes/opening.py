@@ -25,8 +25,8 @@ FOLDS = 4
 """Of PASCAL-5i, COCO-20i and, by the same rule, of every other dataset."""
 
 COLLECTION = "collection"
-"""Name for several datasets as one: its only option ``parts`` lists them, each with name and, where they are needed, root
-(within the folder), split and options. Classes of one name are one class."""
+"""Name for several datasets as one, whose classes are joined by name. Its only option ``parts`` lists them, each with its
+name and, where they are needed, root (within the folder), split and options."""
 
 CHOOSE_CLASSES = ("folds", "left_out")
 """Options that choose classes and not images, see :func:`class_sides`."""
