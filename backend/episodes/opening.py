@@ -25,8 +25,9 @@ FOLDS = 4
 """Of PASCAL-5i, COCO-20i and, by the same rule, of every other dataset."""
 
 COLLECTION = "collection"
-"""Name for several datasets as one, whose classes are joined by name. Its only option ``parts`` lists them, each with its
-name and, where they are needed, root (within the folder), split and options."""
+"""Name for several datasets as one, whose classes are joined by name.
+
+Its only option ``parts`` lists them, each with its name and, where needed, root (in the folder), split and options."""
 
 CHOOSE_CLASSES = ("folds", "left_out")
 """Options that choose classes and not images, see :func:`class_sides`."""
