@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..encoders.encoder import Encoder
-from ..episodes.episode import Episode
+from ..episodes.episode import Episode, is_shared
 from .batching import check_episodes, draw_support_views, draw_views, encode_together, random_numbers
 from .cacl import class_agnostic_loss
 from .cscl import class_specific_loss
@@ -21,7 +21,7 @@ from .momentum_encoder import MomentumEncoder
 from .options import MethodOptions
 from .prototype_dictionary import PrototypeDictionary
 from .prototypes import SupportPrototypes, pool_support, query_prototypes, support_prototypes
-from .segmentation import alignment_loss, segmentation_loss
+from .segmentation import alignment_loss, joint_alignment_loss, segmentation_loss
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,16 @@ class DualPrototypicalContrast(nn.Module):
         else:
             labels = scores.argmax(dim=1)
         pooled, counts = query_prototypes(query, labels, way)
-        pairs = torch.stack([pooled[:1].expand(way, -1), pooled[1:]], dim=1)
-        support_scores = cosine_scores(support, pairs[:, None], alpha)
-        aligned = alignment_loss(support_scores, episode.support_masks, counts[1:] > 0)
+        usable = counts[1:] > 0
+        if is_shared(episode.support_images) and not (episode.support_masks == 0).any():
+            support_scores = cosine_scores(support[0], pooled, alpha)
+            aligned = joint_alignment_loss(
+                support_scores, episode.support_masks, usable, self.options.class_balance
+            )
+        else:
+            pairs = torch.stack([pooled[:1].expand(way, -1), pooled[1:]], dim=1)
+            support_scores = cosine_scores(support, pairs[:, None], alpha)
+            aligned = alignment_loss(support_scores, episode.support_masks, usable)
         return torch.stack([segmentation, aligned])
 
     def _contrast(

@@ -47,6 +47,25 @@ def alignment_loss(scores: Tensor, labels: Tensor, usable: Tensor) -> Tensor:
     return torch.where(usable, means.mean(dim=1), 0.0).mean()
 
 
+def joint_alignment_loss(scores: Tensor, masks: Tensor, usable: Tensor, balance: float = 0.0) -> Tensor:
+    """The alignment loss of support images that all ways share and that show no background, as drawn polygons do.
+
+    Against the background alone, as in :func:`alignment_loss`, there is nothing to tell apart: each pixel is matched
+    with the query prototypes of all ways.
+
+    Args:
+        scores: Of the shared images, shape (shot, 1 + way, height, width).
+        masks: 1 the way's class, anything else is ignored; shape (way, shot, mask height, mask width).
+        usable: Ways that have a query prototype, shape (way,), bool; pixels of others are ignored.
+        balance: As in :func:`segmentation_loss`.
+    """
+    marked = (masks == 1) & usable[:, None, None, None]
+    numbers = torch.arange(1, len(masks) + 1, device=masks.device)[:, None, None, None]
+    labels = torch.where(marked.sum(dim=0) == 1, (marked * numbers).sum(dim=0), IGNORE)
+    hidden = torch.cat([usable.new_zeros(1), ~usable])[:, None, None]
+    return segmentation_loss(scores.masked_fill(hidden, -1e4), labels, balance)
+
+
 def _cross_entropy(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sum over an image's pixels and how many they are, each with shape (images,)."""
     scores = F.interpolate(scores, size=labels.shape[-2:], mode="bilinear", align_corners=False)

@@ -15,6 +15,7 @@ from PIL import Image
 from ..episode import IGNORE, SegmentationSample
 from ..errors import DatasetError
 from .bands import read_bands
+from .isprs import halve
 from .labeled_file import LabeledFile, class_ids, join
 from .patches import Patches
 
@@ -32,6 +33,7 @@ def geotiff_pairs(
     background: Sequence[int] = (0,),
     ignored: Sequence[int] = (IGNORE,),
     bands: Sequence[int] | None = None,
+    halved: bool = False,
     patch: int | None = 417,
     stride: int | None = None,
     min_pixels: int = 1,
@@ -47,6 +49,7 @@ def geotiff_pairs(
         background: As there.
         ignored: As there.
         bands: As there.
+        halved: As there.
         patch: As in :class:`Patches`.
         stride: As there.
         min_pixels: As there.
@@ -56,8 +59,8 @@ def geotiff_pairs(
         DatasetError: When rasters are missing or malformed.
     """
     names = class_list(root, classes)
-    files = geotiff_files(root, names, images, labels, background, ignored, bands)
-    options = (tuple(names), tuple(background), tuple(ignored), tuple(bands or ()))
+    files = geotiff_files(root, names, images, labels, background, ignored, bands, halved)
+    options = (tuple(names), tuple(background), tuple(ignored), tuple(bands or ()), halved)
     return Patches(
         f"The folder {root}", tuple(names.values()), files, options, patch, stride, min_pixels, cache
     )
@@ -96,6 +99,7 @@ def geotiff_files(
     background: Sequence[int] = (0,),
     ignored: Sequence[int] = (IGNORE,),
     bands: Sequence[int] | None = None,
+    halved: bool = False,
 ) -> list[LabeledFile]:
     """The pairs of a folder: every image and every label raster, with or without its partner.
 
@@ -109,6 +113,7 @@ def geotiff_files(
         background: Values that are none of the classes. LoveDA has none.
         ignored: Values that count nowhere, beside the nodata value of the file. LoveDA: 0.
         bands: Numbers of the red, green and blue band from 1, else by name, as in the label command.
+        halved: Half the resolution, so that data sets of different pixel sizes can be trained on together.
 
     Raises:
         DatasetError: When the folder or images are not there.
@@ -118,7 +123,7 @@ def geotiff_files(
         raise DatasetError(f"The folder {root} does not exist; check the path.")
     ids = {**dict.fromkeys(background, 0), **dict.fromkeys(ignored, IGNORE)}
     ids.update({value: index for index, value in enumerate(classes, 1)})
-    reader = partial(_read, ids=ids, bands=tuple(bands) if bands else None)
+    reader = partial(_read, ids=ids, bands=tuple(bands) if bands else None, halved=halved)
 
     def labels_of(image: Path) -> Path:
         folder = image.parent.relative_to(root)
@@ -144,13 +149,15 @@ def geotiff_files(
 
 
 def _read(
-    image: Path, labels: Path, ids: Mapping[int, int], bands: tuple[int, ...] | None
+    image: Path, labels: Path, ids: Mapping[int, int], bands: tuple[int, ...] | None, halved: bool
 ) -> SegmentationSample:
     try:
         import rasterio  # noqa: F401
     except ModuleNotFoundError:
-        return _read_plain(image, labels, ids, bands)
-    return _read_rasters(image, labels, ids, bands)
+        sample = _read_plain(image, labels, ids, bands)
+    else:
+        sample = _read_rasters(image, labels, ids, bands)
+    return halve(sample) if halved else sample
 
 
 def _read_rasters(

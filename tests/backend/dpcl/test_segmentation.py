@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.dpcl.segmentation import alignment_loss, segmentation_loss
+from backend.dpcl.segmentation import alignment_loss, joint_alignment_loss, segmentation_loss
 
 
 def cross_entropy(scores, labels):
@@ -75,3 +75,27 @@ def test_balanced_classes_count_by_their_share():
     half = float((weights * torch.tensor(means)).sum() / weights.sum())
     assert float(segmentation_loss(scores, labels, 0.5)) == pytest.approx(half, rel=1e-5)
     assert segmentation_loss(scores, torch.full_like(labels, 255), 0.5) == 0
+
+
+def test_joint_alignment_loss(bilinear):
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(2, 4, 3, 3))
+    masks = np.full((3, 2, 6, 6), 255, np.uint8)
+    masks[0, 0, :2, :3] = masks[1, 0, 4:, :2] = masks[2, 1, :, 5] = masks[0, 1, 0, :2] = 1
+    masks[1, 0, 0, 0] = 1  # of two ways: counts for neither
+    usable = np.array([True, True, False])  # the queries show nothing of the third way
+    losses = []
+    for shot in range(2):
+        labels = np.full((6, 6), 255)
+        labels[masks[0, shot] == 1] = 1
+        labels[(masks[1, shot] == 1)] = 2
+        if shot == 0:
+            labels[0, 0] = 255
+        without_third = bilinear(scores[shot], (6, 6))[:3]
+        losses += cross_entropy(without_third, labels)
+    found = joint_alignment_loss(*map(torch.from_numpy, (scores, masks, usable)))
+    assert found.item() == pytest.approx(np.mean(losses))
+    nothing = joint_alignment_loss(
+        torch.from_numpy(scores), torch.from_numpy(masks), torch.zeros(3, dtype=torch.bool)
+    )
+    assert nothing.item() == 0
