@@ -19,7 +19,7 @@ _COMMANDS = {
     "label": "Label a raster from support polygons.",
     "vectorize": "Turn a label map into polygons.",
     "inspect": "Print what the tool understands of a raster.",
-    "models": "List the models that can be used.",
+    "models": "List, show, verify, add and remove the models that can be used.",
     "sample": "Generate the sample orthophoto, its labels and support polygons.",
     "compare": "Draw raster, support and label maps side by side.",
     "train": "Train an encoder by episodes.",

@@ -210,7 +210,11 @@ class Inspect(_Message):
 
 @dataclass(frozen=True)
 class Models(_Message):
-    """Tell what can be used: a result with ``models`` (the default first), ``folders`` and ``devices``."""
+    """Tell what can be used: a result with ``models``, ``folders`` and ``devices``.
+
+    The models, the default first, have a ``name``, a ``path`` (null for what is downloaded on first use) and a
+    ``card``: what they were trained on and for which imagery, as Markdown, "" where nothing is known.
+    """
 
     KIND: ClassVar[str] = "models"
 

@@ -16,6 +16,7 @@ from .encoder import Encoder
 from .layout import Architecture, EncoderLayout
 
 TORCHVISION = {"resnet50-imagenet": "resnet50", "vgg16-imagenet": "vgg16"}
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def load_model(name: str | None = None, layers: Sequence[int] | None = None) -> LoadedModel:
@@ -35,15 +36,24 @@ def load_model(name: str | None = None, layers: Sequence[int] | None = None) -> 
         return _from_torchvision("resnet50-imagenet", layers)
     if name in TORCHVISION:
         return _from_torchvision(name, layers)
+    return load_checkpoint(find_model(name), layers)
+
+
+def find_model(name: str) -> Path:
+    """The file of a model by path or name; of two with the same name the first one.
+
+    Raises:
+        ModelError: When it is unknown. A path to a .safetensors file is not looked at.
+    """
     if name.endswith(".safetensors") or Path(name).is_file():
-        return load_checkpoint(Path(name).expanduser(), layers)
+        return Path(name).expanduser()
     known: dict[str, Path] = {}
     for path in model_files():
         known.setdefault(path.stem, path)
     if name not in known:
         names = ", ".join([*known, *TORCHVISION])
         raise ModelError(f"Unknown model {name!r}; give a .safetensors file or one of: {names}.")
-    return load_checkpoint(known[name], layers)
+    return known[name]
 
 
 def model_folders() -> list[Path]:
@@ -52,14 +62,22 @@ def model_folders() -> list[Path]:
     The folders of the variable ``PROTOLABEL_MODELS``, the shipped models, the user's own, and, in a
     developer's checkout, the ``weights`` folder of a ``shared`` folder beside it.
     """
-    root = Path(__file__).resolve().parents[2]
+    parts = os.environ.get("PROTOLABEL_MODELS", "").split(os.pathsep)
+    given = [Path(part).expanduser() for part in parts if part]
+    return [*given, shipped_folder(), user_folder(), _ROOT.parent / "shared" / "weights"]
+
+
+def shipped_folder() -> Path:
+    """The folder of the models that come with the tool."""
+    return _ROOT / "resources" / "models"
+
+
+def user_folder() -> Path:
+    """The folder of the user's own models; it need not be there yet."""
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     if os.name == "nt":
         data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    parts = os.environ.get("PROTOLABEL_MODELS", "").split(os.pathsep)
-    given = [Path(part).expanduser() for part in parts if part]
-    shipped, shared = root / "resources" / "models", root.parent / "shared" / "weights"
-    return [*given, shipped, data / "protolabel" / "models", shared]
+    return data / "protolabel" / "models"
 
 
 def model_files() -> Iterator[Path]:
@@ -70,13 +88,23 @@ def model_files() -> Iterator[Path]:
         yield from sorted(path for path in visible if path.is_file())
 
 
+def torchvision_layout(name: str) -> EncoderLayout:
+    """The layout of torchvision's ImageNet weights, by the model's name."""
+    architecture: Architecture = "vgg16" if TORCHVISION[name] == "vgg16" else "resnet50"
+    return EncoderLayout(architecture=architecture)
+
+
+def torchvision_metadata(layout: EncoderLayout) -> dict[str, str]:
+    """What a file with torchvision's ImageNet weights would say about itself."""
+    return {**layout.to_metadata(), "trained_on": "ImageNet-1k classification (torchvision IMAGENET1K_V1)"}
+
+
 def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
     """Torchvision's ImageNet weights, downloaded on first use into torch's own cache."""
     import torchvision
 
-    architecture: Architecture = "vgg16" if TORCHVISION[name] == "vgg16" else "resnet50"
-    layout = with_layers(EncoderLayout(architecture=architecture), layers)
-    if architecture == "vgg16":
+    layout = with_layers(torchvision_layout(name), layers)
+    if layout.architecture == "vgg16":
         weights = torchvision.models.VGG16_Weights.IMAGENET1K_V1
     else:
         weights = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
@@ -89,5 +117,4 @@ def _from_torchvision(name: str, layers: Sequence[int] | None) -> LoadedModel:
         ) from error
     encoder = Encoder(layout)
     fill_encoder(encoder, tensors)
-    trained_on = "ImageNet-1k classification (torchvision IMAGENET1K_V1)"
-    return LoadedModel(encoder.eval(), name, "", {**layout.to_metadata(), "trained_on": trained_on})
+    return LoadedModel(encoder.eval(), name, "", torchvision_metadata(layout))

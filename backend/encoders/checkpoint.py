@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..errors import ModelError
+from .checksums import check_sha256
 from .encoder import Encoder
 from .layout import EncoderLayout
 
@@ -42,12 +43,15 @@ def load_checkpoint(path: Path, layers: Sequence[int] | None = None) -> LoadedMo
         layers: Levels to use instead of those that the checkpoint names; only without projections and compression.
 
     Raises:
-        ModelError: When the file is missing or damaged, its metadata are not understood, or its tensors are
-            not those of the architecture that it names. Weights are never left at random values.
+        ModelError: When the file is missing or damaged, does not fit the checksum recorded beside it, its metadata
+            are not understood, or its tensors are not those of the architecture that it names. Weights are never
+            left at random values.
     """
     if not path.is_file():
         raise ModelError(f"The model file {path} does not exist; check the path.")
     try:
+        sha256 = file_sha256(path)
+        check_sha256(path, sha256)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         tensors = load_file(path)
@@ -59,7 +63,7 @@ def load_checkpoint(path: Path, layers: Sequence[int] | None = None) -> LoadedMo
         fill_encoder(encoder, tensors)
     except ModelError as error:
         raise ModelError(f"The model file {path} cannot be used: {error}") from error
-    return LoadedModel(encoder.eval(), path.stem, file_sha256(path), metadata)
+    return LoadedModel(encoder.eval(), path.stem, sha256, metadata)
 
 
 def save_checkpoint(encoder: Encoder, path: Path, metadata: Mapping[str, str], half: bool = False) -> None:

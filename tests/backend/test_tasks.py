@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from backend.encoders import catalogue
+from backend.encoders.checksums import record_path
 from backend.errors import ProtolabelError
 from backend.messages import Error, Inspect, Label, Result, Vectorize
 from backend.progress import CancelToken
@@ -14,6 +18,7 @@ from backend.rasters.class_styles import ClassStyle
 from backend.rasters.stretch import Stretch
 from backend.tasks.answer import TaskRunner
 from backend.tasks.inspect import inspect
+from backend.tasks.models import models
 from backend.tasks.options import labeling_options
 
 
@@ -54,6 +59,27 @@ def test_options_for_several_rasters_and_classes() -> None:
 def test_what_cannot_be_is_told(fields: dict[str, object], says: str) -> None:
     with pytest.raises(ProtolabelError, match=says):
         labeling_options(request(**fields))
+
+
+def test_models_have_cards_and_are_not_loaded_for_them(
+    random_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "_ROOT", tmp_path / "checkout" / "root")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PROTOLABEL_MODELS", str(tmp_path))
+    first = Path(shutil.copy(random_model, tmp_path / "a.safetensors"))
+    first.with_suffix(".md").write_text("# a\n\nWritten.\n", encoding="utf-8")
+    shutil.copy(random_model, tmp_path / "b.safetensors")
+    record_path(tmp_path / "b.safetensors").write_text("wrong", encoding="utf-8")
+    (tmp_path / "c.safetensors").write_bytes(b"broken")
+    found = models()["models"]
+    assert [model["name"] for model in found] == ["a", "b", "c", "resnet50-imagenet", "vgg16-imagenet"]
+    cards = [model["card"] for model in found]
+    assert cards[0] == "# a\n\nWritten.\n"
+    assert "random weights for tests" in cards[1]
+    assert "is damaged" in cards[2]
+    assert "ImageNet-1k" in cards[4]
 
 
 def test_inspect_gives_numbers(make_raster) -> None:

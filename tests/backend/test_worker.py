@@ -263,7 +263,8 @@ class TestRequests:
     def test_models(self, worker) -> None:
         worker.send(Models(1))
         value = worker.expect(Result, 1).value
-        assert "resnet50-imagenet" in [model["name"] for model in value["models"]]
+        cards = {model["name"]: model["card"] for model in value["models"]}
+        assert "ImageNet-1k" in cards["resnet50-imagenet"]
         assert value["devices"][0]["name"] == "cpu"
         assert value["folders"]
 
