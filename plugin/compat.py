@@ -6,6 +6,7 @@ The newer name is tried first: versions between have it already, and not all of 
 from __future__ import annotations
 
 from qgis.core import Qgis, QgsRasterFileWriter, QgsSymbolLayer, QgsWkbTypes
+from qgis.PyQt.QtGui import QTextDocument
 
 try:  # Qt 6
     from qgis.PyQt.QtGui import QUndoCommand, QUndoStack
@@ -28,7 +29,17 @@ try:
 except AttributeError:
     STROKE_STYLE = QgsSymbolLayer.Property.PropertyStrokeStyle
 
+# Markdown as on GitHub, but without HTML, of which one tag that is not closed would swallow the rest.
+try:  # Qt 5.14
+    _FEATURE = QTextDocument.MarkdownFeature
+    # PyQt 5 combines values of an enum in a class of its own.
+    _FEATURES = getattr(QTextDocument, "MarkdownFeatures", _FEATURE)
+    MARKDOWN = _FEATURES(_FEATURE.MarkdownDialectGitHub) | _FEATURE.MarkdownNoHTML
+except AttributeError:  # it shows plain text only
+    MARKDOWN = None
+
 __all__ = [
+    "MARKDOWN",
     "POINT_GEOMETRY",
     "POLYGON_GEOMETRY",
     "RASTER_WRITTEN",
