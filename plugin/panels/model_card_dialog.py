@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from qgis.PyQt.QtGui import QPalette, QTextCursor, QTextDocument, QTextFrameFormat, QTextTable
@@ -22,7 +23,6 @@ class ModelCardDialog(QDialog):
         self._text = QTextBrowser()
         self._text.setObjectName("protolabelModelCardText")
         self._text.setAccessibleName(tr("About the model"))
-        # The card came with a file from somewhere: no link in it is followed, and no picture is fetched.
         self._text.setOpenLinks(False)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.close)
@@ -34,11 +34,15 @@ class ModelCardDialog(QDialog):
         self.resize(metrics.averageCharWidth() * 84, metrics.height() * 28)
 
     def set_card(self, name: str, card: str) -> None:
-        """Show the card of a model, in Markdown."""
+        """Show the card of a model, in Markdown.
+
+        It came with a file from somewhere: no link in it is followed, and pictures become links, since a picture's
+        address may lead to another machine.
+        """
         self.setWindowTitle(tr("About the Model {0}").format(name))
         document = self._text.document()
         if MARKDOWN is not None:
-            document.setMarkdown(card, MARKDOWN)
+            document.setMarkdown(re.sub(r"!+\[", "[", card), MARKDOWN)
             self._space_out(document)
         else:
             document.setPlainText(card)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from qgis.core import QgsProject
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QUrl
+from qgis.PyQt.QtGui import QColor, QImage
 from qgis.PyQt.QtWidgets import QComboBox, QDialogButtonBox, QTextBrowser, QToolButton
 
 MODELS = {
@@ -89,13 +90,20 @@ def test_tips_of_the_models(section) -> None:
     assert not parts(section)[1].isEnabled()
 
 
-def test_links_are_not_followed(section, qtbot) -> None:
-    card = "# a\n\n[there](https://a.example) ![picture](https://a.example/a.png)\n"
+def test_links_are_not_followed_and_pictures_not_read(section, qtbot, tmp_path) -> None:
+    picture = QImage(400, 300, QImage.Format.Format_RGB32)
+    picture.fill(Qt.GlobalColor.red)
+    assert picture.save(str(tmp_path / "a.png"))
+    address = QUrl.fromLocalFile(str(tmp_path / "a.png")).toString()
+    card = f"# a\n\n[there](https://a.example) ![picture]({address}) !![other][1]\n\n[1]: {address}\n"
     section.set_models({"models": [{"name": "a", "path": "/a.safetensors", "card": card}]})
     qtbot.mouseClick(parts(section)[1], Qt.MouseButton.LeftButton)
     text = dialog_text(section)
     assert not text.openLinks() and not text.openExternalLinks()
     assert "there" in text.toPlainText()
+    pixels = text.grab().toImage()
+    colors = {pixels.pixel(x, y) for x in range(0, pixels.width(), 4) for y in range(0, pixels.height(), 4)}
+    assert QColor(Qt.GlobalColor.red).rgb() not in colors
 
 
 def test_a_long_card_begins_at_its_top(section, qtbot) -> None:
