@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .layout import EncoderLayout, StrideOn
+from .vision_transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from torchvision.models.resnet import Bottleneck
@@ -145,9 +146,11 @@ class VGG16(nn.Module):
         return levels
 
 
-def build_backbone(layout: EncoderLayout) -> ResNet50 | VGG16:
+def build_backbone(layout: EncoderLayout) -> ResNet50 | VGG16 | VisionTransformer:
     """The backbone that a layout names, with random weights: a checkpoint is loaded into it next."""
     with torch.device("cpu"):
         if layout.architecture == "vgg16":
             return VGG16(layout.layers)
+        if layout.transformer is not None:
+            return VisionTransformer(layout.transformer, STRIDE)
         return ResNet50(layout.layers, layout.stride_on, layout.bn_eps)

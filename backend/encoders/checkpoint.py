@@ -1,4 +1,7 @@
-"""Encoders in safetensors files: weights under torchvision's names, the layout in the metadata."""
+"""Encoders in safetensors files: weights under torchvision's names, the layout in the metadata.
+
+A DINOv2 is taken as it is published as well: under other names, without metadata.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from torch import Tensor
 
 from ..errors import ModelError
 from .checksums import check_sha256
+from .dinov2_files import dinov2_size, dinov2_tensors
 from .encoder import Encoder
 from .layout import EncoderLayout
 
@@ -26,7 +30,7 @@ class LoadedModel:
         encoder: In evaluation mode on the CPU.
         name: For people: the catalogue's name or the file's.
         sha256: Of the checkpoint file, "" for weights that are not from a file.
-        metadata: Everything that the checkpoint says about itself.
+        metadata: Everything that the checkpoint says about itself; of a DINOv2 also its layout.
     """
 
     encoder: Encoder
@@ -58,7 +62,10 @@ def load_checkpoint(path: Path, layers: Sequence[int] | None = None) -> LoadedMo
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"The model file {path} is damaged ({error}); get it again.") from error
     try:
-        layout = with_layers(EncoderLayout.from_metadata(metadata), layers)
+        layout = with_layers(_layout(metadata, {name: tuple(t.shape) for name, t in tensors.items()}), layers)
+        if layout.transformer is not None:
+            tensors = dinov2_tensors(tensors)
+            metadata = {**metadata, **layout.to_metadata()}
         encoder = Encoder(layout)
         fill_encoder(encoder, tensors)
     except ModelError as error:
@@ -94,10 +101,13 @@ def with_layers(layout: EncoderLayout, layers: Sequence[int] | None) -> EncoderL
     """The layout with other levels.
 
     Raises:
-        ModelError: When the layout has projections or a compression, which were trained for the levels that it names.
+        ModelError: When the layout has projections or a compression, which were trained for the levels that it names,
+            or is a DINOv2's.
     """
     if not layers or tuple(sorted(layers)) == layout.layers:
         return layout
+    if layout.transformer is not None:
+        raise ModelError("a DINOv2 has one output, that of its last block; leave the layers as they are.")
     if layout.projections or layout.compression:
         what = "projections were" if layout.projections else "compression was"
         raise ModelError(f"its {what} trained for the layers {layout.layers}; leave the layers as they are.")
@@ -148,6 +158,35 @@ def fill_encoder(encoder: Encoder, tensors: Mapping[str, Tensor]) -> None:
     surplus = sorted(name for name in tensors if name not in target and _part(name) in parts)
     if surplus:
         raise ModelError(f"it has tensors that its architecture does not know, like {surplus[0]}.")
+
+
+def read_layout(path: Path) -> EncoderLayout:
+    """The layout of a safetensors file, of which only the header is read.
+
+    Raises:
+        ModelError: When the file is missing or damaged, or nothing tells what it computes.
+    """
+    if not path.is_file():
+        raise ModelError(f"The model file {path} does not exist; check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"The model file {path} is damaged ({error}); get it again.") from error
+    try:
+        return _layout(metadata, shapes)
+    except ModelError as error:
+        raise ModelError(f"The model file {path} cannot be used: {error}") from error
+
+
+def _layout(metadata: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]) -> EncoderLayout:
+    """What the metadata tell, else the tensors where these are a DINOv2's, whose input is as torchvision's."""
+    size = dinov2_size(shapes)
+    if size is not None and not metadata.keys() & {"architecture", "input"}:
+        return EncoderLayout("dinov2", (size.depth,), transformer=size)
+    return EncoderLayout.from_metadata(metadata, size)
 
 
 def _part(name: str) -> str:

@@ -3,7 +3,7 @@
 The description travels as the flat string metadata of a safetensors file, so that a person can read it with
 any safetensors viewer::
 
-    architecture: resnet50
+    architecture: resnet50                        or vgg16, or dinov2_vits14 and the like
     layers:       2,3
     stride:       on conv2 (3x3)                  or: on conv1 (1x1) of layer2.0 and layer3.0
     bn_eps:       1e-5
@@ -19,11 +19,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from ..errors import ModelError
+from .vision_transformer import TRANSFORMER_NAMES, TransformerSize
 
-Architecture = Literal["resnet50", "vgg16"]
+Architecture = Literal["resnet50", "vgg16", "dinov2"]
 StrideOn = Literal["conv1", "conv2"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -140,9 +141,9 @@ class EncoderLayout:
     """Everything besides the weights that decides what an encoder computes.
 
     Attributes:
-        architecture: "resnet50" or "vgg16".
+        architecture: "resnet50", "vgg16" or "dinov2".
         layers: The levels that are concatenated, any of 2, 3 and 4, ascending (DPCL, Table 4; Jiang et al.
-            use 2 and 3).
+            use 2 and 3); of a DINOv2 its last block alone.
         stride_on: Which convolution of a ResNet bottleneck carries the stride: the 3 x 3 (torchvision) or the
             first 1 x 1 (the original paper, Keras).
         bn_eps: Epsilon of the batch normalisation that the weights were trained with.
@@ -150,6 +151,7 @@ class EncoderLayout:
         projections: Output channels of the one-layer projection of each level (DPCL, Section 4.1), or empty.
         level_scales: A factor per level before concatenation, or empty for 1.
         compression: A convolution of the concatenated levels, or None.
+        transformer: The sizes of a DINOv2, which its tensors tell; None for others.
     """
 
     architecture: Architecture = "resnet50"
@@ -160,10 +162,21 @@ class EncoderLayout:
     projections: tuple[int, ...] = ()
     level_scales: tuple[float, ...] = ()
     compression: Compression | None = None
+    transformer: TransformerSize | None = None
 
     def __post_init__(self) -> None:
-        if self.architecture not in ("resnet50", "vgg16"):
-            raise ModelError(f"Unknown architecture {self.architecture!r}; known are resnet50 and vgg16.")
+        if self.architecture not in get_args(Architecture):
+            raise ModelError(
+                f"Unknown architecture {self.architecture!r}; known are resnet50, vgg16, "
+                f"{', '.join(TRANSFORMER_NAMES)}."
+            )
+        if (self.architecture == "dinov2") != (self.transformer is not None):
+            raise ModelError(
+                "The checkpoint's tensors are not those of a DINOv2 by the names of transformers or timm."
+            )
+        if self.transformer is not None:
+            self._check_transformer(self.transformer)
+            return
         if not self.layers or any(level not in (2, 3, 4) for level in self.layers):
             raise ModelError(f"Layers must be some of 2, 3 and 4, not {self.layers}.")
         if list(self.layers) != sorted(set(self.layers)):
@@ -178,12 +191,21 @@ class EncoderLayout:
             if values and len(values) != len(self.layers):
                 raise ModelError(f"The checkpoint names {len(values)} {name} for {len(self.layers)} layers.")
 
+    def _check_transformer(self, size: TransformerSize) -> None:
+        if self.layers != (size.depth,):
+            raise ModelError(f"A DINOv2 has one output, layer {size.depth}, and not {self.layers}.")
+        if self.projections or self.level_scales or self.compression:
+            raise ModelError("A DINOv2 has no projections, level_scales and compression; leave them out.")
+
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str]) -> EncoderLayout:
+    def from_metadata(
+        cls, metadata: Mapping[str, str], transformer: TransformerSize | None = None
+    ) -> EncoderLayout:
         """Read the layout from a safetensors file's metadata.
 
         Args:
             metadata: The flat string metadata; ``architecture`` and ``input`` are required.
+            transformer: The sizes of the DINOv2 whose tensors the file holds, or None.
 
         Raises:
             ModelError: When a required entry is missing or not understood.
@@ -191,13 +213,20 @@ class EncoderLayout:
         missing = [key for key in ("architecture", "input") if key not in metadata]
         if missing:
             lacking = " and ".join(missing)
-            raise ModelError(f"The checkpoint's metadata lacks {lacking}; it cannot be used safely.")
+            raise ModelError(
+                f"The checkpoint's metadata lacks {lacking}, which its tensors do not tell; add them as README.md "
+                "says under Models."
+            )
         words = metadata["architecture"].lower().split()
+        architecture = _architecture(words[0] if words else "", transformer)
+        size = transformer if architecture == "dinov2" else None
         compression = metadata.get("compression", "")
         try:
-            layers = tuple(int(part) for part in _parts(metadata.get("layers", "2,3")))
+            layers = tuple(
+                int(part) for part in _parts(metadata.get("layers", str(size.depth) if size else "2,3"))
+            )
             return cls(
-                architecture=cast("Architecture", words[0] if words else ""),
+                architecture=architecture,
                 layers=layers,
                 stride_on=_stride_on(metadata.get("stride", "on conv2")),
                 bn_eps=float(metadata.get("bn_eps", "1e-5")),
@@ -205,12 +234,16 @@ class EncoderLayout:
                 projections=_projections(metadata.get("projections", ""), layers),
                 level_scales=tuple(float(part) for part in _parts(metadata.get("level_scales", ""))),
                 compression=Compression.parse(compression) if compression.strip() else None,
+                transformer=size,
             )
         except ValueError as error:
             raise ModelError(f"The checkpoint's metadata is malformed ({error}).") from error
 
     def to_metadata(self) -> dict[str, str]:
         """The same as strings, for a safetensors file; ``from_metadata`` reads it back."""
+        if self.transformer is not None:
+            layer, own = str(self.transformer.depth), str(self.preprocessing)
+            return {"architecture": self.transformer.name, "layers": layer, "input": own}
         metadata = {
             "architecture": self.architecture,
             "layers": ",".join(map(str, self.layers)),
@@ -226,6 +259,16 @@ class EncoderLayout:
         if self.compression is not None:
             metadata["compression"] = str(self.compression)
         return metadata
+
+
+def _architecture(word: str, transformer: TransformerSize | None) -> Architecture:
+    """The architecture by the name in the metadata, which for a DINOv2 may tell its size."""
+    if word.startswith("dinov2_") and transformer is not None and word != transformer.name:
+        raise ModelError(
+            f"The checkpoint's metadata name a {word}, but its tensors are those of "
+            f"{transformer.depth} blocks of {transformer.width} channels."
+        )
+    return cast("Architecture", "dinov2" if word in TRANSFORMER_NAMES else word)
 
 
 def _stride_on(text: str) -> StrideOn:

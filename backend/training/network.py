@@ -9,9 +9,9 @@ import torch
 from ..baselines.ppnet_parts import PartOptions, PartPrototypeNetwork
 from ..configuration_file import ConfigurationError
 from ..dpcl.method import DualPrototypicalContrast
-from ..encoders.backbones import ResNet50
+from ..encoders.backbones import VGG16, ResNet50
 from ..encoders.catalogue import load_model
-from ..encoders.checkpoint import load_checkpoint
+from ..encoders.checkpoint import load_checkpoint, read_layout
 from ..encoders.encoder import Encoder
 from ..encoders.layout import Compression
 from .algorithms import method_options
@@ -52,6 +52,10 @@ def build_encoder(section: EncoderSection) -> Encoder:
         ConfigurationError: When they are of another architecture, or have projections or a compression already.
     """
     if section.weights is not None:
+        if read_layout(section.weights).transformer is not None:
+            raise ConfigurationError(
+                f"The weights {section.weights} are a DINOv2, which cannot be trained; give others."
+            )
         loaded = load_checkpoint(section.weights, section.layers)
     else:
         loaded = load_model(f"{section.architecture}-imagenet", section.layers)
@@ -86,5 +90,5 @@ def freeze(encoder: Encoder, stages: int) -> None:
     if isinstance(backbone, ResNet50):
         for name in " ".join(_RESNET[:stages]).split():
             getattr(backbone, name, torch.nn.Identity()).requires_grad_(False)
-    elif stages:
+    elif stages and isinstance(backbone, VGG16):
         backbone.features[: _VGG[stages - 1]].requires_grad_(False)

@@ -13,6 +13,8 @@ from backend.encoders.layout import EncoderLayout
 
 Randomise = Callable[[nn.Module, int], nn.Module]
 MakeEncoder = Callable[[EncoderLayout], Encoder]
+Tensors = dict[str, Tensor]
+MakeDinov2 = Callable[..., Tensors]
 
 
 def _randomise(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -53,3 +55,82 @@ def make_encoder() -> MakeEncoder:
         return encoder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_dinov2() -> MakeDinov2:
+    """Makes the tensors of a DINOv2 with random weights, by timm's names: ``make(width, depth, side, seed)``."""
+
+    def make(width: int = 64, depth: int = 1, side: int = 5, seed: int = 0) -> Tensors:
+        generator = torch.Generator().manual_seed(seed)
+
+        def normal(*shape: int, spread: float = 1.0) -> Tensor:
+            return spread * torch.randn(shape, generator=generator)
+
+        tensors = {
+            "cls_token": normal(1, 1, width),
+            "pos_embed": normal(1, 1 + side**2, width),
+            "patch_embed.proj.weight": normal(width, 3, 14, 14, spread=0.05),
+            "patch_embed.proj.bias": normal(width),
+            "norm.weight": 1.0 + normal(width, spread=0.2),
+            "norm.bias": normal(width, spread=0.2),
+        }
+        for block in range(depth):
+            own = {}
+            for name, rows, cols in (
+                ("attn.qkv", 3 * width, width),
+                ("attn.proj", width, width),
+                ("mlp.fc1", 4 * width, width),
+                ("mlp.fc2", width, 4 * width),
+            ):
+                own[f"{name}.weight"] = normal(rows, cols, spread=1.5 / cols**0.5)
+                own[f"{name}.bias"] = normal(rows, spread=0.2)
+            for name in ("norm1", "norm2"):
+                own[f"{name}.weight"] = 1.0 + normal(width, spread=0.2)
+                own[f"{name}.bias"] = normal(width, spread=0.2)
+            for name in ("ls1", "ls2"):
+                own[f"{name}.gamma"] = normal(width, spread=0.5)
+            tensors |= {f"blocks.{block}.{name}": tensor for name, tensor in own.items()}
+        return tensors
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def as_transformers() -> Callable[[Tensors], Tensors]:
+    """Gives the tensors of a DINOv2 the names that they have in transformers, where queries, keys and values part."""
+    names = {
+        "norm1": "norm1",
+        "norm2": "norm2",
+        "attn.proj": "attention.output.dense",
+        "mlp.fc1": "mlp.fc1",
+        "mlp.fc2": "mlp.fc2",
+        "ls1": "layer_scale1",
+        "ls2": "layer_scale2",
+    }
+    first = {
+        "cls_token": "embeddings.cls_token",
+        "pos_embed": "embeddings.position_embeddings",
+        "patch_embed.proj.weight": "embeddings.patch_embeddings.projection.weight",
+        "patch_embed.proj.bias": "embeddings.patch_embeddings.projection.bias",
+        "norm.weight": "layernorm.weight",
+        "norm.bias": "layernorm.bias",
+    }
+
+    def rename(tensors: Tensors) -> Tensors:
+        renamed = {}
+        for name, tensor in tensors.items():
+            if name in first:
+                renamed[first[name]] = tensor
+                continue
+            _, block, rest = name.split(".", 2)
+            part, kind = rest.rsplit(".", 1)
+            if part == "attn.qkv":
+                for which, own in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
+                    renamed[f"encoder.layer.{block}.attention.attention.{which}.{kind}"] = own.clone()
+            else:
+                kind = "lambda1" if kind == "gamma" else kind
+                renamed[f"encoder.layer.{block}.{names[part]}.{kind}"] = tensor
+        return renamed
+
+    return rename
