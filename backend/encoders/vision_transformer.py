@@ -131,8 +131,8 @@ class VisionTransformer(nn.Module):
     """A DINOv2 whose one level is the patch tokens behind the last block and the final normalisation.
 
     Images are enlarged by 14 / ``cell`` first, so that each patch shows one cell of the feature grid and features come
-    out as dense as those of the other encoders. Every token sees all others: unlike theirs, its features depend a
-    little on the whole window that is encoded.
+    out as dense as those of the other encoders. Every token sees all others: unlike theirs, its features depend on
+    the whole window that is encoded.
 
     Args:
         size: The sizes.
