@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,15 @@ from .errors import OutputError
 from .gathering import GatheredSupport, gather_support, open_rasters
 from .heads.spectral import SpectralModel
 from .heads.support import SupportFeatures
-from .labeling import LabelOptions, choose_scale_for, chosen_part, feature_grid, with_context
+from .labeling import (
+    LabelOptions,
+    choose_scale_for,
+    chosen_part,
+    feature_grid,
+    refinement,
+    score_weights,
+    with_context,
+)
 from .outputs import check_outputs, support_files
 from .progress import CancelToken
 from .rasters.description import look_at_validity
@@ -113,6 +121,7 @@ def estimate_run(
         share = _valid_share(source)
         opening = time.monotonic() - started
 
+        options = replace(options, weights=score_weights(options), crf=refinement(options, scale))
         work = _Work(source, runner, part, window, options, len(found.classes))
         extra = _support_tiles(found, whole) if part != whole else 0
         seconds = opening + work.seconds(share, extra, cancel)
@@ -153,6 +162,7 @@ class _Work:
         options: LabelOptions,
         classes: int,
     ) -> None:
+        """Prepare; the options' refinement is already that of the scale."""
         self._source, self._runner, self._grid, self._window = source, runner, grid, window
         self._options, self._classes = options, classes
         self._cuda = runner.device.type == "cuda"
@@ -263,7 +273,7 @@ class _Work:
             inner=(slice(None), slice(None)),
         )
         begun = time.monotonic()
-        label_block(block, self._spectral(spectral), self._options.weights, self._options.crf)
+        label_block(block, self._spectral(spectral), score_weights(self._options), self._options.crf)
         return (time.monotonic() - begun) / (int(window.width) * int(window.height))
 
     def _spectral(self, values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> SpectralModel | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import rasterio
@@ -17,8 +17,10 @@ from rasterio.windows import Window, intersect, intersection
 from . import __version__
 from .encoders.catalogue import load_model
 from .encoders.checkpoint import LoadedModel
+from .encoders.metadata import model_metadata
 from .encoders.runner import EncoderRunner, choose_device
 from .errors import ProtolabelError
+from .expectation import told_expectation
 from .gathering import (
     GatheredSupport,
     gather_features,
@@ -27,7 +29,7 @@ from .gathering import (
     open_rasters,
     shifted,
 )
-from .heads.selection import fit_head
+from .heads.selection import HeadEstimate, choose_head, fit_head
 from .heads.spectral import SpectralModel
 from .outputs import LabelOutputs, check_outputs, support_files
 from .progress import CancelToken, ProgressCallback, Say
@@ -38,8 +40,8 @@ from .rasters.grid import FeatureGrid
 from .rasters.source import RasterSource
 from .rasters.stretch import Stretch
 from .rasters.support import ClassInfo
-from .refine.blocks import ScoreWeights
 from .refine.densecrf import CrfParameters, require_densecrf
+from .refine.weights import ScoreWeights
 from .scale import Scale, choose_scale, fixed_scale, same_ground
 from .streaming import TileStream
 
@@ -61,13 +63,13 @@ class LabelOptions:
         spectral: Whether a Gaussian of each class's pixel values, of all bands, is added to the head's scores.
         bands: Band numbers from 1 for red, green, blue and extras; None chooses.
         scale: Enlargement before the encoder, None chooses by pixel and polygon size.
-        crf: DenseCRF parameters, None for no refinement.
+        crf: DenseCRF parameters, None for no refinement; widths are for cells of 4 pixels.
         confidence: Where to write confidences.
         vector: Where to write polygons.
         extent: Label this part only.
         device: "auto", "cpu", "cuda" or "cuda:1".
         tile: Side of the encoder's windows in encoder input pixels, at least 384.
-        weights: Temperature and spectral weight.
+        weights: Temperature and spectral weight; None for those that the model was calibrated for.
         support_rasters: Rasters that support polygons lie on beside the raster itself.
         stretch: The stretch of all rasters; None estimates one, see :func:`open_rasters`.
         classes: Names and colours that the user chose; other classes keep their name and get a colour.
@@ -88,7 +90,7 @@ class LabelOptions:
     extent: Extent | None = None
     device: str = "auto"
     tile: int = 704
-    weights: ScoreWeights = field(default_factory=ScoreWeights)
+    weights: ScoreWeights | None = None
     support_rasters: tuple[str, ...] | None = None
     stretch: Stretch | None = None
     classes: tuple[ClassStyle, ...] | None = None
@@ -107,6 +109,8 @@ class LabelResult:
         model: Name of the model.
         device: What it ran on.
         seconds: Wall time.
+        head: The head that was used.
+        expected: How well it labelled polygons that it was not fitted on; None where no class has two.
     """
 
     output: Path
@@ -116,6 +120,8 @@ class LabelResult:
     model: str
     device: str
     seconds: float
+    head: str
+    expected: HeadEstimate | None
 
 
 def label_raster(
@@ -178,7 +184,11 @@ def label_raster(
         features = join_features(
             [here, *elsewhere], classes, ", ".join(each.path for each in (source, *others))
         )
-        head = fit_head(features, options.head)
+        weights, crf = score_weights(options), refinement(options, scale)
+        chosen, expected = choose_head(features, options.head, options.spectral, weights)
+        for text in told_expectation(chosen, expected, classes):
+            say(text)
+        head = fit_head(features, chosen)
         spectral = SpectralModel(features) if options.spectral else None
 
         writer = stack.enter_context(
@@ -188,17 +198,29 @@ def label_raster(
                 window,
                 source,
                 classes,
-                _tags(source, model, scale, options),
+                _tags(source, model, scale, replace(options, head=chosen, weights=weights, crf=crf)),
                 {style.id: style.color for style in options.classes or ()},
             )
         )
-        for labels, place in stream.label_blocks(head, spectral, part, window, options.weights, options.crf):
+        for labels, place in stream.label_blocks(head, spectral, part, window, weights, crf):
             writer.write(labels, place)
         cancel.check()
         stream.report("writing")
         writer.finish(options.vector, cancel)
     seconds = time.monotonic() - started
-    return LabelResult(output, classes, writer.counts, scale, model.name, str(device), seconds)
+    return LabelResult(
+        output, classes, writer.counts, scale, model.name, str(device), seconds, chosen, expected
+    )
+
+
+def score_weights(options: LabelOptions) -> ScoreWeights:
+    """Temperature and spectral weight that were given, else the model's."""
+    return options.weights or ScoreWeights.of_model(model_metadata(options.model))
+
+
+def refinement(options: LabelOptions, scale: Scale) -> CrfParameters | None:
+    """DenseCRF parameters as wide as the scale's cells ask for."""
+    return options.crf.for_cells(scale.cell) if options.crf else None
 
 
 def chosen_part(options: LabelOptions, source: RasterSource) -> tuple[Window, Area | None]:
@@ -243,7 +265,8 @@ def with_context(window: Window, source: RasterSource, scale: Scale, options: La
 
     So a part of a raster gets the labels that it has in a run over all of it.
     """
-    margin = (options.crf.margin if options.crf else 0) + _CONTEXT * scale.cell
+    crf = refinement(options, scale)
+    margin = (crf.margin if crf else 0) + _CONTEXT * scale.cell
     left = max(int(window.col_off) - margin, 0) // scale.cell * scale.cell
     top = max(int(window.row_off) - margin, 0) // scale.cell * scale.cell
     right = min(int(window.col_off + window.width) + margin, source.width)
@@ -266,7 +289,9 @@ def _tags(source: RasterSource, model: LoadedModel, scale: Scale, options: Label
         "PROTOLABEL_MODEL_SHA256": model.sha256,
         "PROTOLABEL_LAYERS": ",".join(map(str, model.encoder.layout.layers)),
         "PROTOLABEL_HEAD": options.head,
-        "PROTOLABEL_WEIGHTS": json.dumps({**asdict(options.weights), "use_spectral": options.spectral}),
+        "PROTOLABEL_WEIGHTS": json.dumps(
+            {**asdict(score_weights(options)), "use_spectral": options.spectral}
+        ),
         "PROTOLABEL_BANDS": ",".join(map(str, (*source.bands.composite, *source.bands.extra))),
         "PROTOLABEL_STRETCH": json.dumps(asdict(source.stretch)),
         "PROTOLABEL_SCALE": f"{scale.factor:g}",

@@ -106,7 +106,9 @@ class Label(LabelingMessage):
     """Label a raster, or the part of it in ``extent``, or what lies in the polygons of the file ``area``.
 
     Answered by ``progress`` and ``log`` while it runs, then by a result with ``output``, ``model``, ``device``,
-    ``scale``, ``seconds`` and ``classes`` (a list of ``id``, ``name``, ``pixels``).
+    ``scale``, ``seconds``, ``classes`` (a list of ``id``, ``name``, ``pixels``), ``head`` (the one that was used) and
+    ``expected``: how it labelled polygons that it was not fitted on, ``miou``, ``f1`` and ``classes`` (each ``id``,
+    ``name``, ``iou``, ``f1``), numbers from 0 to 1 or None; None where no class has two polygons.
     """
 
     KIND: ClassVar[str] = "label"

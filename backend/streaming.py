@@ -26,9 +26,10 @@ from .rasters.imagery import read_tile
 from .rasters.scores import ScoreStrip
 from .rasters.source import RasterSource
 from .rasters.support import SupportSet
-from .refine.blocks import Block, BlockLabels, ScoreWeights, label_block
+from .refine.blocks import Block, BlockLabels, label_block
 from .refine.densecrf import CrfParameters
 from .refine.processes import refining_processes
+from .refine.weights import ScoreWeights
 from .support_features import FeatureStore, SupportPooling
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from ..estimate import RunEstimate, duration, size
+from ..expectation import expectation
 from ..labeling import LabelResult
 from ..progress import Progress
 
@@ -94,6 +95,8 @@ class JsonReporter:
             scale=result.scale.factor,
             seconds=round(result.seconds, 2),
             classes=classes,
+            head=result.head,
+            expected=expectation(result.head, result.expected, result.classes),
         )
 
     def _print(self, **message: object) -> None:

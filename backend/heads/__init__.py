@@ -1,4 +1,4 @@
 """Heads: support features -> class scores. Knows nothing of files."""
 
 HEADS = ("auto", "prototype", "polygons", "parts", "ridge", "density")
-"""Names of the heads; "auto" is the prototype."""
+"""Names of the heads; "auto" chooses by leaving polygons out, see :mod:`.selection`."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from .samples import Samples, support_samples, unit_rows
 from .support import SupportFeatures
 
+CONCENTRATION = 30.0
 _ROWS = 8192  # features that are compared with all samples at once
 
 
@@ -22,7 +23,7 @@ class DensityHead:
         concentration: Of the kernels; the larger, the fewer neighbours count.
     """
 
-    def __init__(self, samples: Samples, classes: int, concentration: float = 30.0) -> None:
+    def __init__(self, samples: Samples, classes: int, concentration: float = CONCENTRATION) -> None:
         order = torch.argsort(samples.labels, stable=True)
         self.classes = classes
         self._rows = concentration * samples.rows[order]
@@ -31,7 +32,7 @@ class DensityHead:
         self._ends = list(accumulate(self._counts))
 
     @classmethod
-    def fit(cls, support: SupportFeatures, concentration: float = 30.0) -> DensityHead:
+    def fit(cls, support: SupportFeatures, concentration: float = CONCENTRATION) -> DensityHead:
         """Keep the support."""
         return cls(support_samples(support), support.classes, concentration)
 

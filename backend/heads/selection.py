@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..refine.weights import ScoreWeights
 from .density import DensityHead
+from .leave_one_out import LeftOut
 from .parts import part_prototypes
 from .prototype import PrototypeHead
 from .ridge import RidgeHead
-from .samples import support_samples
-from .spectral import SpectralModel
+from .spectral import PolygonMoments, SpectralModel
 from .support import SupportFeatures
 
-USUAL = "prototype"
-"""The head that is kept unless another one is clearly better."""
+USUAL = "polygons"
+"""Kept unless another one is clearly better; with one polygon of each class it is the papers' prototype."""
+
+CANDIDATES = (USUAL, "prototype", "density")
+"""What is chosen from: heads that can be left a polygon without fitting them anew, so that previews need not wait."""
 
 
 class Head(Protocol):
@@ -58,7 +62,12 @@ class HeadEstimate:
     @property
     def mean_iou(self) -> float:
         """Over the classes that are known; NaN where none is."""
-        return float(np.nanmean(self.iou)) if not np.isnan(self.iou).all() else float("nan")
+        return _mean(self.iou)
+
+    @property
+    def mean_f1(self) -> float:
+        """As well."""
+        return _mean(self.f1)
 
 
 def head_fits() -> Mapping[str, Callable[[SupportFeatures], Head]]:
@@ -73,36 +82,33 @@ def head_fits() -> Mapping[str, Callable[[SupportFeatures], Head]]:
 
 
 def fit_head(support: SupportFeatures, name: str) -> Head:
-    """Fit the head that a name of ``HEADS`` stands for."""
-    return head_fits()[USUAL if name == "auto" else name](support)
+    """Fit the head of a name of :func:`head_fits`."""
+    return head_fits()[name](support)
 
 
 def choose_head(
-    support: SupportFeatures, spectral: bool, temperature: float, spectral_weight: float
+    support: SupportFeatures, name: str, spectral: bool, weights: ScoreWeights
 ) -> tuple[str, HeadEstimate | None]:
     """The head for a support set.
 
-    Another head than the usual one is taken where its polygons are clearly better labelled: by more than the standard
-    error of the difference. With one polygon in each class there is nothing to choose by.
+    Another head than the usual one is taken where polygons are clearly better labelled by it: by more than the
+    standard error of the difference. With one polygon in each class there is nothing to choose by.
 
     Args:
         support: The support.
+        name: One of ``HEADS``; all but "auto" are taken as they are.
         spectral: Whether the spectral model is added.
-        temperature: See :class:`ScoreWeights`.
-        spectral_weight: As well.
+        weights: Temperature and spectral weight.
 
     Returns:
         Its name, and what is to be expected of it, None where that is not known.
     """
+    names = CANDIDATES if name == "auto" else (name,)
     if not repeated(support).any():
-        return USUAL, None
-    found = {
-        name: estimate_head(support, name, fit, spectral, temperature, spectral_weight)
-        for name, fit in head_fits().items()
-    }
-    usual = found[USUAL]
-    best = usual
-    for one in found.values():
+        return names[0], None
+    found = estimate_heads(support, names, spectral, weights)
+    usual = best = found[0]
+    for one in found[1:]:
         gain = _right(one, support) - _right(usual, support)
         error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
         if gain.mean() > error and _right(one, support).mean() > _right(best, support).mean():
@@ -117,30 +123,52 @@ def repeated(support: SupportFeatures) -> NDArray[np.bool_]:
     return several
 
 
-def estimate_head(
-    support: SupportFeatures,
-    name: str,
-    fit: Callable[[SupportFeatures], Head],
-    spectral: bool,
-    temperature: float,
-    spectral_weight: float,
-) -> HeadEstimate:
-    """Label each polygon by a head that was fitted on the others; see :func:`choose_head`."""
-    samples = support_samples(support)
-    shares = np.full((len(support.labels), support.classes), np.nan)
+def estimate_heads(
+    support: SupportFeatures, names: Sequence[str], spectral: bool, weights: ScoreWeights
+) -> list[HeadEstimate]:
+    """Label each polygon by heads that were fitted on the others; see :func:`choose_head`.
+
+    Args:
+        support: The support, in which a class has several polygons.
+        names: Of :func:`head_fits`.
+        spectral: As there.
+        weights: As there.
+    """
+    left_out = LeftOut(support)
+    samples = left_out.samples
+    pixel_values = dict(_left_out_pixels(support, weights)) if spectral else {}
+    found = []
+    for name in names:
+        shares = np.full((len(support.labels), support.classes), np.nan)
+        for polygon in np.flatnonzero(repeated(support)).tolist():
+            if name in CANDIDATES:
+                scores = left_out.scores(name, polygon)
+            else:
+                rows = samples.rows[samples.polygons == polygon]
+                scores = fit_head(support.without(polygon), name).scores(rows.T[:, :, None])[..., 0]
+            logits = scores.double().numpy() / weights.temperature
+            if spectral:
+                logits = logits + pixel_values[polygon]
+            own = samples.weights[samples.polygons == polygon].double().numpy()
+            shares[polygon] = np.bincount(logits.argmax(axis=0), own, support.classes) / own.sum()
+        iou, f1 = scores_of_classes(shares, support.labels, support.classes)
+        found.append(HeadEstimate(name, shares, iou, f1))
+    return found
+
+
+def _left_out_pixels(
+    support: SupportFeatures, weights: ScoreWeights
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """What the pixel values of each polygon add to its scores, shape (C, 1).
+
+    Pixels of a polygon are not matched with its cells: all together speak for each of them.
+    """
+    moments = PolygonMoments.of(support)
+    share = min(1.0, support.pixels.shape[1] / 3) * weights.spectral
     for polygon in np.flatnonzero(repeated(support)).tolist():
-        others = support.without(polygon)
-        rows = samples.rows[samples.polygons == polygon]
-        logits = fit(others).scores(rows.T[:, :, None])[..., 0].double().numpy() / temperature
-        if spectral:
-            # Pixels of a polygon are not matched with its cells: all together speak for each of them.
-            pixels = support.pixels[support.pixel_polygon == polygon].T[:, :, None]
-            share = min(1.0, support.pixels.shape[1] / 3)
-            logits += share * spectral_weight * SpectralModel(others).log_likelihood(pixels).mean(axis=1)
-        weights = samples.weights[samples.polygons == polygon].double().numpy()
-        shares[polygon] = np.bincount(logits.argmax(axis=0), weights, support.classes) / weights.sum()
-    iou, f1 = scores_of_classes(shares, support.labels, support.classes)
-    return HeadEstimate(name, shares, iou, f1)
+        pixels = support.pixels[support.pixel_polygon == polygon].T[:, :, None]
+        log_likelihood = SpectralModel(moments.without(polygon)).log_likelihood(pixels)
+        yield polygon, share * log_likelihood.mean(axis=1)
 
 
 def scores_of_classes(
@@ -170,3 +198,7 @@ def _right(estimate: HeadEstimate, support: SupportFeatures) -> NDArray[np.float
     """The share of each polygon that is labelled right, of those that could be left out."""
     right = estimate.shares[np.arange(len(support.labels)), support.labels]
     return right[~np.isnan(right)]
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,42 @@ _OWN = 0.8  # share of a class's own covariance; the rest is the pooled one
 _FLOOR = 25.0  # added variance, (5 grey levels)^2: sensor noise and what a few pixels cannot show
 
 
+@dataclass(frozen=True)
+class PolygonMoments:
+    """Pixel values of P polygons, as far as the model needs them.
+
+    Attributes:
+        labels: Class index of each polygon, shape (P,).
+        means: Shape (P, bands).
+        squares: Mean products of the bands, shape (P, bands, bands).
+        classes: C.
+    """
+
+    labels: NDArray[np.int64]
+    means: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    classes: int
+
+    @classmethod
+    def of(cls, support: SupportFeatures) -> PolygonMoments:
+        """Those of the support's pixels."""
+        count, bands = len(support.labels), support.pixels.shape[1]
+        pixels = support.pixels.astype(np.float64)
+        means, squares = np.zeros((count, bands)), np.zeros((count, bands, bands))
+        order = np.argsort(support.pixel_polygon, kind="stable")
+        starts = np.searchsorted(support.pixel_polygon[order], np.arange(1, count))
+        for polygon, rows in enumerate(np.split(order, starts)):
+            own = pixels[rows]
+            means[polygon] = own.mean(axis=0)
+            squares[polygon] = own.T @ own / len(own)
+        return cls(support.labels, means, squares, support.classes)
+
+    def without(self, polygon: int) -> PolygonMoments:
+        """The same without one polygon, which its class must have another of."""
+        kept = np.arange(len(self.labels)) != polygon
+        return PolygonMoments(self.labels[kept], self.means[kept], self.squares[kept], self.classes)
+
+
 class SpectralModel:
     """Quadratic discriminant analysis with covariances shrunk towards the pooled one (Friedman 1989, eq. 12).
 
@@ -18,21 +56,14 @@ class SpectralModel:
     pixel is enough for a class.
     """
 
-    def __init__(self, support: SupportFeatures) -> None:
-        bands = support.pixels.shape[1]
-        per_polygon = np.bincount(support.pixel_polygon, minlength=len(support.labels))
-        label = support.labels[support.pixel_polygon]
-        weight = 1.0 / per_polygon[support.pixel_polygon]
-        weight /= np.bincount(label, weight, minlength=support.classes)[label]
-        means = np.zeros((support.classes, bands))
-        np.add.at(means, label, support.pixels * weight[:, None])
-        centred = support.pixels - means[label]
-        own = np.zeros((support.classes, bands, bands))
-        order = np.argsort(label, kind="stable")
-        starts = np.searchsorted(label[order], np.arange(1, support.classes))
-        for index, rows in enumerate(np.split(order, starts)):
-            own[index] = (centred[rows] * weight[rows, None]).T @ centred[rows]
-        covariance = _OWN * own + (1.0 - _OWN) * own.mean(axis=0) + _FLOOR * np.eye(bands)
+    def __init__(self, support: SupportFeatures | PolygonMoments) -> None:
+        moments = support if isinstance(support, PolygonMoments) else PolygonMoments.of(support)
+        share = np.zeros((moments.classes, len(moments.labels)))
+        share[moments.labels, np.arange(len(moments.labels))] = 1.0
+        share /= share.sum(axis=1, keepdims=True)
+        means = share @ moments.means
+        own = np.einsum("cp,pij->cij", share, moments.squares) - means[:, :, None] * means[:, None]
+        covariance = _OWN * own + (1.0 - _OWN) * own.mean(axis=0) + _FLOOR * np.eye(means.shape[1])
         self.means = means.astype(np.float32)
         self.whitening = np.linalg.inv(np.linalg.cholesky(covariance)).astype(np.float32)
         self.offset = (-0.5 * np.linalg.slogdet(covariance)[1]).astype(np.float32)

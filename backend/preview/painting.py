@@ -17,8 +17,9 @@ from ..heads.selection import Head
 from ..heads.spectral import SpectralModel
 from ..progress import CancelToken
 from ..rasters.grid import FeatureGrid, Tile
-from ..refine.blocks import Block, BlockLabels, ScoreWeights, label_block
+from ..refine.blocks import Block, BlockLabels, label_block
 from ..refine.densecrf import CrfParameters
+from ..refine.weights import ScoreWeights
 from ..streaming import grow, split
 from .patches import patches_over
 from .tiles import RasterTiles

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 from ..encoders.runner import EncoderRunner
 from ..gathering import GatheredSupport, gather_support, join_features
+from ..heads.selection import Head, choose_head, fit_head
 from ..heads.spectral import SpectralModel
 from ..heads.support import SupportFeatures
-from ..labeling import LabelOptions, choose_scale_for, feature_grid
+from ..labeling import LabelOptions, choose_scale_for, feature_grid, refinement, score_weights
 from ..progress import CancelToken
 from ..rasters.class_styles import renamed
 from ..rasters.grid import Tile
 from ..rasters.source import RasterSource
 from ..rasters.support import ClassInfo
+from ..refine.densecrf import CrfParameters
+from ..refine.weights import ScoreWeights
 from ..scale import same_ground
 from ..support_features import PolygonFeatures
 from .fitting import Fitting
@@ -35,6 +38,8 @@ class Opened:
     Attributes:
         bench: Where all of it is kept.
         options: The request's options.
+        weights: Temperature and spectral weight.
+        crf: The refinement at the request's scale, None for none.
         found: The support polygons.
         fittings: On the raster itself, then on further rasters.
         encoder: The encoder.
@@ -44,6 +49,8 @@ class Opened:
 
     bench: Workbench
     options: LabelOptions
+    weights: ScoreWeights
+    crf: CrfParameters | None
     found: GatheredSupport
     fittings: tuple[Fitting, ...]
     encoder: Future[EncoderRunner]
@@ -67,7 +74,9 @@ class Opened:
         by_source = {raster.source: raster for raster in rasters}
         places = [(rasters[0], found.own), *((by_source[p.source], p.polygons) for p in found.others)]
         fittings = tuple(Fitting.of(raster, polygons) for raster, polygons in places)
-        return cls(bench, options, found, fittings, encoder, cancel, list(found.notes))
+        weights = score_weights(options)
+        crf = refinement(options, choose_scale_for(options, sources[0], found))
+        return cls(bench, options, weights, crf, found, fittings, encoder, cancel, list(found.notes))
 
     @property
     def source(self) -> RasterSource:
@@ -148,6 +157,11 @@ class Opened:
             [fitting.collect(parts, say) for fitting, parts in zip(self.fittings, pooled, strict=True)]
         )
 
+    def head(self, features: SupportFeatures) -> Head:
+        """The head that a run would take, fitted."""
+        name, _ = choose_head(features, self.options.head, self.options.spectral, self.weights)
+        return fit_head(features, name)
+
     def painter(self, view: View) -> Painter:
         """What labels a view of the raster."""
         shape = int(view.outer.height), int(view.outer.width)
@@ -158,7 +172,7 @@ class Opened:
             self.source.color_count,
             valid,
             len(self.found.classes),
-            self.options.weights,
+            self.weights,
             self.bench.threads,
             self.cancel,
         )

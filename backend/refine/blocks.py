@@ -12,23 +12,7 @@ from numpy.typing import NDArray
 
 from ..heads.spectral import SpectralModel
 from .densecrf import CrfParameters, refine
-
-
-@dataclass(frozen=True)
-class ScoreWeights:
-    """How the parts of a head add up before the softmax.
-
-    Attributes:
-        temperature: Divides the encoder's scores (alpha times the cosine). Cosines of ImageNet features are
-            close together and overconfident at alpha = 20; 4 was found by cross-validation over aerial
-            scenes.
-        spectral: Multiplies the spectral log likelihood; neighbouring pixels are not independent evidence. It is
-            meant for three bands and more; one grey band alone tells too little to outvote the encoder, and
-            counts a third.
-    """
-
-    temperature: float = 4.0
-    spectral: float = 0.2
+from .weights import ScoreWeights
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,19 @@ votes nor carries messages. This module imports no torch, since it also runs in 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ProtolabelError
 
+_CELL = 4  # pixels per feature cell side that the widths were chosen for
+
 
 @dataclass(frozen=True)
 class CrfParameters:
-    """Widths are in pixels and grey levels.
+    """Widths are in pixels and grey levels; the defaults are for feature cells of 4 pixels, see :meth:`for_cells`.
 
     Attributes:
         spatial: Width of the bilateral kernel in space.
@@ -42,6 +44,17 @@ class CrfParameters:
             raise ProtolabelError(
                 f"DenseCRF needs widths above 0, finite weights and no negative iterations, not {self}."
             )
+
+    def for_cells(self, cell: int) -> CrfParameters:
+        """The same with widths for other feature cells, and so for other pixel sizes, which the cells follow.
+
+        What the refinement has to mend is as wide as the cells are: labels that were interpolated between them.
+
+        Args:
+            cell: Pixels per feature cell side.
+        """
+        factor = min(max(cell / _CELL, 0.5), 3.0)
+        return replace(self, spatial=self.spatial * factor, smooth=self.smooth * factor)
 
     @property
     def margin(self) -> int:

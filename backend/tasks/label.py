@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import protocol
 from ..commands.reporting import seconds_left
+from ..expectation import expectation
 from ..labeling import label_raster
 from ..progress import CancelToken, Progress
 from ..protocol import Label, Log, Reply
@@ -43,6 +44,8 @@ def label(task: Label, send: Send, cancel: CancelToken) -> dict[str, Any]:
         "device": result.device,
         "scale": result.scale.factor,
         "seconds": round(result.seconds, 2),
+        "head": result.head,
+        "expected": expectation(result.head, result.expected, result.classes),
         "classes": [
             {"id": info.id, "name": info.name, "pixels": count}
             for info, count in zip(result.classes, result.pixels, strict=True)

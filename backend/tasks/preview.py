@@ -14,7 +14,6 @@ import rasterio
 from numpy.typing import NDArray
 
 from ..errors import Cancelled, OutputError
-from ..heads.selection import fit_head
 from ..preview.painting import Painter, ScoreField
 from ..preview.patches import SIDE
 from ..preview.request import Opened
@@ -50,7 +49,7 @@ class PreviewRun:
         check_classes(len(self._opened.classes))
         extent = extent_of(task.extent, task.extent_crs)
         assert extent is not None  # nosec B101 # for the type checker
-        margin = self._options.crf.margin if self._options.crf else 0
+        margin = self._opened.crf.margin if self._opened.crf else 0
         size = task.width, task.height
         self._view, self._upside_down = View.asked(self._opened.source, extent, size, margin)
         self._painter: Painter = self._opened.painter(self._view)
@@ -70,7 +69,7 @@ class PreviewRun:
         # Without the spectral model nothing would be told of where the encoder has not been.
         spectral = self._spectral if self._options.spectral or not field.known.all() else None
         answer = self._write("features", self._painter.paint(field, spectral))
-        crf = self._options.crf
+        crf = self._opened.crf
         if crf is None:
             return answer
         self._send(Partial(self._task.id, answer))
@@ -127,7 +126,7 @@ class PreviewRun:
         features = self._opened.features(tiles)
         if features is None:
             return None
-        return self._painter.match(fit_head(features, self._options.head), tiles[0], _MOST_PATCHES)
+        return self._painter.match(self._opened.head(features), tiles[0], _MOST_PATCHES)
 
     def _write(self, stage: str, labels: BlockLabels) -> dict[str, Any]:
         self._cancel.check()

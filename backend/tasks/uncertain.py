@@ -12,7 +12,6 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from ..heads.selection import fit_head
 from ..preview.patches import patches_over
 from ..preview.places import choose_places
 from ..preview.request import Opened
@@ -52,7 +51,7 @@ def find_places(opened: Opened, count: int) -> list[dict[str, Any]]:
     margin = rough
     features = opened.features(tiles)
     if features is not None:
-        field = painter.match(fit_head(features, opened.options.head), tiles[0], _MOST_PATCHES)
+        field = painter.match(opened.head(features), tiles[0], _MOST_PATCHES)
         margin = painter.paint(field, spectral).margin
     valid = margin != 255
     uncertainty = np.where(valid, 100.0 - np.minimum(margin, 100), 0.0).astype(np.float32)

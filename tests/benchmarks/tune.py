@@ -28,8 +28,9 @@ from backend.labeling import LabelOptions, feature_grid
 from backend.progress import CancelToken
 from backend.rasters.source import RasterSource
 from backend.rasters.support import read_support
-from backend.refine.blocks import Block, ScoreWeights, label_block
+from backend.refine.blocks import Block, label_block
 from backend.refine.densecrf import CrfParameters
+from backend.refine.weights import ScoreWeights
 from backend.scale import choose_scale, fixed_scale
 from backend.streaming import TileStream
 

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from backend.heads.density import DensityHead
+from backend.heads.leave_one_out import LeftOut
 from backend.heads.parts import part_prototypes, spherical_kmeans
 from backend.heads.ridge import RidgeHead
 from backend.heads.samples import support_samples
-from backend.heads.selection import choose_head, estimate_head, head_fits, scores_of_classes
+from backend.heads.selection import CANDIDATES, choose_head, estimate_heads, head_fits, scores_of_classes
+from backend.refine.weights import ScoreWeights
 
 LABELS = [0, 0, 1, 2, 1, 2, 2]
 
@@ -99,7 +101,7 @@ def test_left_out_polygons_are_not_seen(make_support):
     support = make_support([0, 0, 1, 1, 2], spread=0.05)
     support.prototypes[1] *= -1
     support.cells[support.cell_polygon == 1] *= -1
-    estimate = estimate_head(support, "prototype", head_fits()["prototype"], False, 1.0, 0.0)
+    (estimate,) = estimate_heads(support, ["prototype"], False, ScoreWeights(1.0, 0.0))
     assert np.isnan(estimate.shares[4]).all() and np.isnan(estimate.iou[2])
     assert estimate.shares[0, 0] == estimate.shares[1, 0] == 0
     assert estimate.shares[2, 1] > 0.9 and estimate.shares[3, 1] > 0.9
@@ -111,24 +113,35 @@ def test_left_out_polygons_are_not_seen(make_support):
 def test_pixel_values_help_where_features_do_not(make_support):
     support = make_support([0, 0, 1, 1], spread=0.1)
     blind = replace(support, prototypes=np.ones_like(support.prototypes), cells=np.ones_like(support.cells))
-    fit = head_fits()["prototype"]
-    without = estimate_head(blind, "prototype", fit, False, 4.0, 0.2)
-    beside = estimate_head(blind, "prototype", fit, True, 4.0, 0.2)
+    (without,) = estimate_heads(blind, ["prototype"], False, ScoreWeights())
+    (beside,) = estimate_heads(blind, ["prototype"], True, ScoreWeights())
     assert beside.mean_iou == pytest.approx(1.0) and without.mean_iou < 0.6
 
 
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_left_out_as_if_fitted_anew(make_support, name):
+    support = make_support([0, 0, 0, 1, 1, 2, 2], spread=0.7, cells=5)
+    left_out = LeftOut(support)
+    for polygon in range(len(support.labels)):
+        rows = left_out.samples.rows[left_out.samples.polygons == polygon]
+        anew = head_fits()[name](support.without(polygon)).scores(rows.T[:, :, None])[..., 0]
+        torch.testing.assert_close(left_out.scores(name, polygon), anew, rtol=1e-4, atol=1e-3)
+
+
 def test_choice(make_support):
-    assert choose_head(make_support([0, 1, 2]), True, 4.0, 0.2) == ("prototype", None)
-    easy, estimate = choose_head(make_support(LABELS, spread=0.1), False, 4.0, 0.0)
-    assert easy == "prototype" and estimate is not None and estimate.mean_iou > 0.95
-    # Two modes on opposite sides: their mean says nothing, each by itself does.
-    support = make_support([0] * 8 + [1] * 8, spread=0.05, modes=2)
-    for label, turned in ((0, range(1, 8, 2)), (1, range(9, 16, 2))):
-        for polygon in turned:
-            support.prototypes[polygon] = -support.prototypes[8 * label]
-            support.cells[support.cell_polygon == polygon] = -support.prototypes[8 * label]
-    name, estimate = choose_head(support, False, 4.0, 0.0)
-    assert name != "prototype" and estimate is not None and estimate.head == name and estimate.mean_iou > 0.9
+    plain = ScoreWeights(4.0, 0.0)
+    assert choose_head(make_support([0, 1, 2]), "auto", True, ScoreWeights()) == ("polygons", None)
+    assert choose_head(make_support([0, 1, 2]), "ridge", True, ScoreWeights()) == ("ridge", None)
+    easy, estimate = choose_head(make_support(LABELS, spread=0.1), "auto", False, plain)
+    assert easy == "polygons" and estimate is not None and estimate.mean_iou > 0.95
+    given, estimate = choose_head(make_support(LABELS, spread=0.1), "ridge", False, plain)
+    assert given == "ridge" and estimate is not None and estimate.mean_f1 > 0.95
+    # Far from each other's polygons, a class is known by the mean alone.
+    rng = np.random.default_rng(0)
+    support = make_support([0] * 10 + [1] * 10, spread=0.0, cells=0, size=64)
+    noisy = support.prototypes + rng.normal(size=support.prototypes.shape).astype(np.float32) * 2.5
+    name, estimate = choose_head(replace(support, prototypes=noisy), "auto", False, plain)
+    assert name == "prototype" and estimate is not None and estimate.head == name
 
 
 def test_scores_of_classes_by_hand():

@@ -22,8 +22,9 @@ from backend.heads.spectral import SpectralModel
 from backend.heads.support import SupportFeatures
 from backend.rasters.grid import FeatureGrid
 from backend.refine import blocks
-from backend.refine.blocks import Block, ScoreWeights, label_block, softmax
+from backend.refine.blocks import Block, label_block, softmax
 from backend.refine.densecrf import CrfParameters, refine
+from backend.refine.weights import ScoreWeights
 
 HEIGHT, WIDTH, CLASSES = 33, 47, 4
 WEIGHTS = ScoreWeights()
