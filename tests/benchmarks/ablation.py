@@ -3,8 +3,8 @@
 Usage: python tests/benchmarks/ablation.py DATA --models 'runs/aerial-fold{fold}/last.safetensors' --imagenet FILE
            [--scenes scene00 ...] [--shots 1 5] [--seeds 0 1 2] [--out build/ablation] [--forest SCRIPT]
 
-DATA holds naip/ and loveda/; the models are those of train_folds.py, each used on the scenes that it has not seen. Every
-score is kept in OUT, and what is there is not computed again. The summary goes to OUT/summary.md: mean over scenes and
+DATA holds naip/ and loveda/; the models are those of train_folds.py, each used on the scenes that it has not seen.
+Every score is kept in OUT, and what is there is not computed again. The summary goes to OUT/summary.md: mean over scenes and
 seeds with the standard deviation over seeds. SCRIPT is the baseline of the labelling benchmark (baseline_rf.py).
 """
 
@@ -207,7 +207,9 @@ def summary(options: argparse.Namespace) -> str:
                 table = [[[s.summary[m] for m in METRICS] for s in scores] for scores in by_seed]
                 means = np.array([np.mean(rows, axis=0) for rows in table])
                 lines.append(f"| {name} | {' | '.join(cell(means[:, m]) for m in range(len(METRICS)))} |")
-        classes = list(dict.fromkeys(c for rows in found.values() for s in sum(rows, []) for c in s.classes))
+        classes = list(
+            dict.fromkeys(c for rows in found.values() for some in rows for s in some for c in s.classes)
+        )
         lines += ["", f"| IoU, K = {shots} | {' | '.join(classes)} |", "|---" * (len(classes) + 1) + "|"]
         for name, by_seed in found.items():
             if by_seed:
