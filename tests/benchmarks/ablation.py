@@ -4,8 +4,9 @@ Usage: python tests/benchmarks/ablation.py DATA --models 'runs/aerial-fold{fold}
            [--scenes scene00 ...] [--shots 1 5] [--seeds 0 1 2] [--out build/ablation] [--forest SCRIPT]
 
 DATA holds naip/ and loveda/; the models are those of train_folds.py, each used on the scenes that it has not seen.
-Every score is kept in OUT, and what is there is not computed again. The summary goes to OUT/summary.md: mean over scenes and
-seeds with the standard deviation over seeds. SCRIPT is the baseline of the labelling benchmark (baseline_rf.py).
+Every score is kept in OUT, and what is there is not computed again. The summary goes to OUT/summary.md: mean over
+scenes and seeds with the standard deviation over seeds. SCRIPT is the baseline of the labelling benchmark
+(baseline_rf.py).
 """
 
 from __future__ import annotations

@@ -5,12 +5,12 @@ Usage: python tests/benchmarks/learning.py WEIGHTS --camvid FOLDER --naip FOLDER
 
 CamVid in four folds of classes (trained on its training images, tested on its test images) and NAIP leaving one class
 out (trained on the first nine scenes, tested on the others). With --validation, CamVid's validation images and NAIP's
-scenes 06 to 08 stand for the test: whatever is to be chosen is chosen there. All arms have the same data, budget, seeds
-and test episodes: 1 way, 1 shot, mIoU as PANet counts it. Classes that are held out are ignored in training (--held-out), since
-nearly all of these images show nearly all classes. What the paper counts in iterations is scaled to the budget: the
-milestones, the dictionary's size and its negatives, and the momentum; --paper-constants keeps them. The numbers are
-kept in OUT/results.csv, and what is there is not trained again; the summary is written to OUT/summary.md. Neither
-rasterio nor pydensecrf is needed.
+scenes 06 to 08 stand for the test: whatever is to be chosen is chosen there. All arms have the same data, budget,
+seeds and test episodes: 1 way, 1 shot, mIoU as PANet counts it. Classes that are held out are ignored in training
+(--held-out), since nearly all of these images show nearly all classes. What the paper counts in iterations is scaled
+to the budget: the milestones, the dictionary's size and its negatives, and the momentum; --paper-constants keeps them.
+The numbers are kept in OUT/results.csv, and what is there is not trained again; the summary is written to
+OUT/summary.md. Neither rasterio nor pydensecrf is needed.
 """
 
 from __future__ import annotations
