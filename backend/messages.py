@@ -127,10 +127,11 @@ class Preview(LabelingMessage):
 
     Each answer writes two files into ``folder`` and tells of them with the values ``stage`` ("coarse", "features" or
     "refined"), ``labels`` and ``uncertainty`` (paths), ``width`` and ``height`` (of the pictures), ``corners`` (where
-    their upper left, upper right, lower right and lower left corners lie, in the raster's coordinates), ``classes``
-    (a list of ``id``, ``name``, ``pixels``), ``tiles`` and ``tiles_total`` (parts encoded so far, of all in view) and
-    ``notes`` (texts). All answers but the last are ``partial``. The files hold one byte a pixel, row by row: the place
-    of the class in ``classes`` and the uncertainty 0..100 (percent); 255 stands for no data.
+    their upper left, upper right, lower right and lower left corners lie, in the raster's coordinates), ``classes`` (a
+    list of ``id``, ``name``, ``pixels``), ``tiles`` and ``tiles_total`` (parts encoded so far, of all in view),
+    ``expected`` (as of :class:`Label`) and ``notes`` (texts). All answers but the last are ``partial``. The files hold
+    one byte a pixel, row by row: the place of the class in ``classes`` and the uncertainty 0..100 (percent); 255 stands
+    for no data.
 
     Attributes:
         folder: Where the files go; the asker removes them.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from typing import Any
 
 from ..encoders.runner import EncoderRunner
+from ..expectation import expectation
 from ..gathering import GatheredSupport, gather_support, join_features
 from ..heads.selection import Head, choose_head, fit_head
 from ..heads.spectral import SpectralModel
@@ -157,10 +159,10 @@ class Opened:
             [fitting.collect(parts, say) for fitting, parts in zip(self.fittings, pooled, strict=True)]
         )
 
-    def head(self, features: SupportFeatures) -> Head:
-        """The head that a run would take, fitted."""
-        name, _ = choose_head(features, self.options.head, self.options.spectral, self.weights)
-        return fit_head(features, name)
+    def head(self, features: SupportFeatures) -> tuple[Head, dict[str, Any] | None]:
+        """The head that a run would take, fitted, and what is to be expected of it as :func:`expectation` has it."""
+        name, estimate = choose_head(features, self.options.head, self.options.spectral, self.weights)
+        return fit_head(features, name), expectation(name, estimate, self.classes)
 
     def painter(self, view: View) -> Painter:
         """What labels a view of the raster."""

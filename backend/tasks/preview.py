@@ -56,6 +56,7 @@ class PreviewRun:
         self._spectral = self._opened.spectral()
         self._tiles = self._total = 0
         self._answers = 0
+        self._expected: dict[str, Any] | None = None
 
     def run(self) -> dict[str, Any]:
         """Send what can be shown meanwhile; the final answer is returned."""
@@ -126,7 +127,8 @@ class PreviewRun:
         features = self._opened.features(tiles)
         if features is None:
             return None
-        return self._painter.match(self._opened.head(features), tiles[0], _MOST_PATCHES)
+        head, self._expected = self._opened.head(features)
+        return self._painter.match(head, tiles[0], _MOST_PATCHES)
 
     def _write(self, stage: str, labels: BlockLabels) -> dict[str, Any]:
         self._cancel.check()
@@ -152,6 +154,7 @@ class PreviewRun:
             ],
             "tiles": self._tiles,
             "tiles_total": self._total,
+            "expected": self._expected,
             "notes": list(self._opened.notes),
         }
 

@@ -51,7 +51,8 @@ def find_places(opened: Opened, count: int) -> list[dict[str, Any]]:
     margin = rough
     features = opened.features(tiles)
     if features is not None:
-        field = painter.match(opened.head(features), tiles[0], _MOST_PATCHES)
+        head, _ = opened.head(features)
+        field = painter.match(head, tiles[0], _MOST_PATCHES)
         margin = painter.paint(field, spectral).margin
     valid = margin != 255
     uncertainty = np.where(valid, 100.0 - np.minimum(margin, 100), 0.0).astype(np.float32)

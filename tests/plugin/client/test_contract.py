@@ -59,12 +59,15 @@ def test_every_request_is_answered_as_its_documentation_says(
     extent = (400_000.0, 4_300_000.0 - 72.0, 400_096.0, 4_300_000.0)
     messages = modules.messages
     requests = [
-        (messages.Label(**fit, output=str(labels)), {"output", "model", "device", "scale", "seconds", "classes"}),
+        (
+            messages.Label(**fit, output=str(labels)),
+            {"output", "model", "device", "scale", "seconds", "classes", "head", "expected"},
+        ),
         (
             messages.Preview(**fit, folder=str(folder), extent=extent, width=160, height=120),
             {
                 "stage", "labels", "uncertainty", "width", "height", "corners", "classes", "tiles", "tiles_total",
-                "notes",
+                "expected", "notes",
             },
         ),
         (messages.Uncertain(**fit), {"places"}),
