@@ -5,7 +5,7 @@ The newer name is tried first: versions between have it already, and not all of 
 
 from __future__ import annotations
 
-from qgis.core import Qgis, QgsRasterFileWriter, QgsSymbolLayer, QgsWkbTypes
+from qgis.core import Qgis, QgsMapLayer, QgsRasterFileWriter, QgsSymbolLayer, QgsWkbTypes
 from qgis.PyQt.QtGui import QTextDocument
 
 try:  # Qt 6
@@ -38,6 +38,13 @@ try:  # Qt 5.14
 except AttributeError:  # it shows plain text only
     MARKDOWN = None
 
+
+def set_tooltip_text(layer: QgsMapLayer, text: str) -> None:
+    """Set what the layer tree says of a layer while the mouse is over it."""
+    properties = layer.serverProperties()
+    (properties if hasattr(properties, "setAbstract") else layer).setAbstract(text)  # QGIS 3.38
+
+
 __all__ = [
     "MARKDOWN",
     "POINT_GEOMETRY",
@@ -46,4 +53,5 @@ __all__ = [
     "STROKE_STYLE",
     "QUndoCommand",
     "QUndoStack",
+    "set_tooltip_text",
 ]

@@ -17,6 +17,7 @@ from qgis.PyQt.QtGui import QImage
 from ..backend import protocol
 from .backend_service import BackendService
 from .canvas.preview_overlay import PreviewOverlay, class_picture, uncertainty_picture
+from .expectation import read_expectation
 from .gui_request import GuiRequest
 from .request_fields import NotReadyError, labeling_fields
 from .session import LabelingSession
@@ -51,6 +52,9 @@ class LivePreview(QObject):
     failed = pyqtSignal(str)
     crashed = pyqtSignal(str)  # the worker was lost; the next preview starts another one
     shown = pyqtSignal(str)  # the stage that is now on the map
+    expected = pyqtSignal(object)  # an Expectation; None where no class has two polygons
+    expectationOutdated = pyqtSignal()  # another one is to come
+    expectationGone = pyqtSignal()  # none is to come
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class LivePreview(QObject):
         self._request: GuiRequest | None = None
         self._picture: PreviewPicture | None = None
         self._enabled = self._paused = self._uncertainty = False
+        self._outdated = False  # more than the view has changed since the last request
         self._count = 0
         canvas.extentsChanged.connect(self._on_view)
         canvas.destinationCrsChanged.connect(self._redraw)
@@ -107,6 +112,7 @@ class LivePreview(QObject):
             self._picture = None
             self._overlay.clear()
             self.statusChanged.emit("")
+            self.expectationGone.emit()
 
     def set_paused(self, paused: bool) -> None:
         """Ask nothing for a while, since the backend labels a raster; the last picture stays."""
@@ -127,6 +133,7 @@ class LivePreview(QObject):
 
     def refresh(self) -> None:
         """Polygons, classes or options have changed."""
+        self._outdated = True
         self._schedule(_AT_ONCE)
 
     def _on_view(self) -> None:
@@ -147,6 +154,9 @@ class LivePreview(QObject):
 
     def _ask(self) -> None:
         self._stop()
+        if self._outdated:
+            self._outdated = False
+            self.expectationOutdated.emit()
         raster = self._session.raster
         try:
             message = self._message()
@@ -154,6 +164,7 @@ class LivePreview(QObject):
             self._picture = None
             self._overlay.clear()
             self.statusChanged.emit(str(error))
+            self.expectationGone.emit()
             return
         self._request = GuiRequest(self)
         crs, entries = raster.crs(), self._session.classes.entries()
@@ -219,12 +230,14 @@ class LivePreview(QObject):
         lost = self._request is not None and self._request.worker_lost
         self._request = None
         self.statusChanged.emit(text)
+        self.expectationGone.emit()
         self.failed.emit(text)
         if lost:
             self.crashed.emit(text)
 
     def _on_cancelled(self) -> None:
         self._request = None
+        self.expectationGone.emit()
 
     def _show(self, value: dict[str, Any], crs: QgsCoordinateReferenceSystem, colors: dict[int, str]) -> None:
         width, height = value["width"], value["height"]
@@ -241,6 +254,8 @@ class LivePreview(QObject):
         )
         self._redraw()
         self.shown.emit(value["stage"])
+        if value["stage"] != "coarse":  # which may know a part of the polygons only
+            self.expected.emit(read_expectation(value["expected"]))
 
     def _redraw(self) -> None:
         picture = self._picture

@@ -27,6 +27,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from .classes import ClassEntry
+from .compat import set_tooltip_text
 from .translation import tr
 
 RESULT_PROPERTY = "protolabel/result"  # of layers that runs have made; they are no imagery
@@ -112,6 +113,7 @@ def add_result_group(
     entries: Sequence[ClassEntry],
     below: QgsMapLayer | None = None,
     above: QgsMapLayer | None = None,
+    description: str = "",
 ) -> QgsLayerTreeGroup:
     """Add the outputs of a run as one group; in the main thread.
 
@@ -124,6 +126,7 @@ def add_result_group(
         entries: The classes in the order of the legend.
         below: The group goes under this layer, so that it stays in sight; else to the top.
         above: The group goes over this layer in any case, or nobody would see it.
+        description: How the label map was made; in its tooltip and its metadata.
     """
     root = project.layerTreeRoot()
     under, over = place_in_tree(root, below), place_in_tree(root, above)
@@ -134,6 +137,8 @@ def add_result_group(
     options = QgsRasterLayer.LayerOptions(loadDefaultStyle=not entries)
     label_layer = QgsRasterLayer(str(labels), tr("Labels"), "gdal", options)
     style_labels(label_layer, entries)
+    if description:
+        describe(label_layer, description)
     if polygons is not None:
         polygon_layer = QgsVectorLayer(str(polygons), tr("Polygons"), "ogr")
         style_polygons(polygon_layer, entries or classes_of(label_layer))
@@ -145,6 +150,14 @@ def add_result_group(
             style_confidence(confidence_layer)
         _add(project, group, confidence_layer, visible=False)
     return group
+
+
+def describe(layer: QgsMapLayer, text: str) -> None:
+    """Tell of a layer in its tooltip and in its metadata, both of which the project keeps."""
+    metadata = layer.metadata()
+    metadata.setAbstract(text)
+    layer.setMetadata(metadata)
+    set_tooltip_text(layer, text)
 
 
 def place_in_tree(root: QgsLayerTreeGroup, layer: QgsMapLayer | None) -> int | None:

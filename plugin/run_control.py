@@ -15,9 +15,10 @@ from .area import Area
 from .backend_service import BackendService
 from .client.errors import ClientError
 from .gui_request import GuiRequest
-from .label_run import LabelTask, RunState, time_text
+from .label_run import LabelTask, RunState
 from .message_log import log
 from .request_fields import labeling_fields
+from .result_text import result_description, result_message
 from .results import add_result_group
 from .session import LabelingSession
 from .translation import tr
@@ -161,12 +162,11 @@ class RunControl(QObject):
             self._session.classes.entries(),
             self._session.support,
             self._session.raster,
+            result_description(task.value),
         )
         for note in task.notes:
             log(note)
-        seconds = time_text(task.value["seconds"])
-        text = tr("“{0}” is on the map ({1}, {2}).")
-        self._end(text.format(group.name(), seconds, task.value["device"]), True)
+        self._end(result_message(group.name(), task.value), True)
 
     def _on_terminated(self) -> None:
         if self._task is not None:

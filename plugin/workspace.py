@@ -112,6 +112,9 @@ class Workspace(QObject):
         drawing.refused.connect(self.warn)
         preview.statusChanged.connect(dock.preview.status.setText)
         preview.crashed.connect(self.warn)
+        preview.expected.connect(dock.preview.expectation.show_expectation)
+        preview.expectationOutdated.connect(dock.preview.expectation.show_outdated)
+        preview.expectationGone.connect(dock.preview.expectation.clear)
         self.places.said.connect(dock.preview.status.setText)
         runs, bar = self.runs, dock.bar
         runs.estimating.connect(bar.show_estimating)

@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend_service import BackendService
+from ..head_titles import head_titles
 from ..icons import icon
 from ..session import LabelingSession
 from ..translation import tr
@@ -61,12 +62,8 @@ class OptionsSection(QgsCollapsibleGroupBox):
         self._crf = QCheckBox(tr("Follow edges (DenseCRF)"))
         self._crf.setObjectName("protolabelCrf")
         self._crf.setToolTip(tr("Let the borders of the labels follow the edges of the image."))
-        self._head.addItem(tr("Automatic"), "auto")
-        self._head.addItem(tr("One prototype per class"), "prototype")
-        self._head.addItem(tr("One prototype per polygon"), "polygons")
-        self._head.addItem(tr("A few prototypes per class"), "parts")
-        self._head.addItem(tr("Ridge regression of cells"), "ridge")
-        self._head.addItem(tr("Nearest cells"), "density")
+        for name, title in head_titles().items():
+            self._head.addItem(title, name)
         self._scale.addItem(tr("By pixel and polygon size"), None)
         for factor in (0.5, 1.0, 2.0, 4.0):
             self._scale.addItem(f"{factor:g}", factor)

@@ -16,10 +16,11 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..translation import tr
+from .expectation_view import ExpectationView
 
 
 class PreviewSection(QGroupBox):
-    """Switches the preview, chooses between labels and uncertainty, sets the opacity."""
+    """Switches the preview, chooses between labels and uncertainty, sets the opacity, tells what is expected."""
 
     toggled_preview = pyqtSignal(bool)
     uncertaintyChosen = pyqtSignal(bool)
@@ -59,6 +60,7 @@ class PreviewSection(QGroupBox):
         self.status = QLabel()
         self.status.setObjectName("protolabelPreviewStatus")
         self.status.setWordWrap(True)
+        self.expectation = ExpectationView()
 
         buttons, choices, slider = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
         buttons.addWidget(self.toggle)
@@ -74,3 +76,4 @@ class PreviewSection(QGroupBox):
         for row in (buttons, choices, slider):
             layout.addLayout(row)
         layout.addWidget(self.status)
+        layout.addWidget(self.expectation)

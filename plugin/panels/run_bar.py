@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ..label_run import RunState, size_text, time_text
@@ -73,6 +73,7 @@ class RunBar(QWidget):
         self._text = QLabel()
         self._text.setObjectName("protolabelRunText")
         self._text.setWordWrap(True)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)  # with names of files and classes
 
     def show_idle(self, text: str) -> None:
         """A run can be asked for; tell what became of the last one."""

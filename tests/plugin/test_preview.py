@@ -35,6 +35,10 @@ def preview(plugin_module, canvas, session, service):
     preview.stages, preview.texts = [], []
     preview.shown.connect(preview.stages.append)
     preview.statusChanged.connect(preview.texts.append)
+    preview.told = []  # of left-out polygons: what is expected, "outdated" or "gone"
+    preview.expected.connect(preview.told.append)
+    preview.expectationOutdated.connect(lambda: preview.told.append("outdated"))
+    preview.expectationGone.connect(lambda: preview.told.append("gone"))
     yield preview
     preview.close()
 
@@ -90,13 +94,47 @@ def test_polygons_change_the_preview(preview, session, qtbot) -> None:
     assert preview._picture.labels != before
 
 
+def test_left_out_polygons(preview, canvas, session, qtbot) -> None:
+    preview.set_enabled(True)
+    qtbot.waitUntil(lambda: "refined" in preview.stages, timeout=120_000)
+    first, *rest = preview.told
+    assert first == "outdated" and rest and all(value == rest[0] for value in rest)
+    assert [item.name for item in rest[0].classes] == [entry.name for entry in session.classes.entries()]
+    assert 0 <= rest[0].miou <= rest[0].f1 <= 1
+
+    preview.told.clear()
+    preview.stages.clear()
+    canvas.zoomByFactor(0.5)
+    qtbot.waitUntil(lambda: "refined" in preview.stages, timeout=120_000)
+    assert set(preview.told) == {rest[0]}, "another view is no other set of polygons"
+
+    preview.told.clear()
+    preview.stages.clear()
+    session.classes.remove(session.classes.entries()[0].id)
+    qtbot.waitUntil(lambda: "refined" in preview.stages, timeout=60_000)
+    assert preview.told[0] == "outdated" and len(preview.told[-1].classes) == len(rest[0].classes) - 1
+    preview.set_enabled(False)
+    assert preview.told[-1] == "gone"
+
+
+def test_one_polygon_of_each_class(preview, session, qtbot) -> None:
+    support, seen = session.support, set()
+    several = []
+    for feature in support.getFeatures():
+        (several.append(feature.id()) if feature["class_id"] in seen else seen.add(feature["class_id"]))
+    assert support.deleteFeatures(several)
+    preview.set_enabled(True)
+    qtbot.waitUntil(lambda: "refined" in preview.stages, timeout=120_000)
+    assert preview.told[0] == "outdated" and set(preview.told[1:]) == {None}
+
+
 def test_worker_is_killed(preview, service, qtbot) -> None:
     preview.set_enabled(True)
     qtbot.waitUntil(lambda: service.client().pid is not None, timeout=10_000)
     qtbot.waitUntil(lambda: service.client().ready is not None, timeout=60_000)
     with qtbot.waitSignal(preview.crashed, timeout=20_000) as crashed:
         os.kill(service.client().pid, signal.SIGKILL)
-    assert "killed" in crashed.args[0]
+    assert "killed" in crashed.args[0] and preview.told[-1] == "gone"
     preview.refresh()
     qtbot.waitUntil(lambda: "refined" in preview.stages, timeout=120_000)
 
@@ -131,7 +169,7 @@ def test_raster_out_of_view(preview, canvas, qtbot) -> None:
     canvas.setExtent(QgsRectangle(0, 0, 100, 100))
     preview.set_enabled(True)
     qtbot.waitUntil(lambda: bool(preview.texts), timeout=10_000)
-    assert "not in view" in preview.texts[-1]
+    assert "not in view" in preview.texts[-1] and preview.told[-1] == "gone"
 
 
 def test_without_a_backend(plugin_module, canvas, session, no_service, qtbot) -> None:

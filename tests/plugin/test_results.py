@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from osgeo import gdal, ogr
 from qgis.core import (
+    QgsLayerTreeModel,
     QgsMapRendererCustomPainterJob,
     QgsMapSettings,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QImage, QPainter
 
 
@@ -187,6 +188,24 @@ def test_style_survives_saving_and_opening_the_project(
     layers = {layer.name(): layer for layer in project.mapLayers().values()}
     assert shown(layers["Labels"]) == ["#145c28", "#2466d1", "#f0cd3c", ""]
     assert shown(layers["Polygons"], 3) == ["#145c28", "#2466d1", "#f0cd3c"]
+
+
+def test_description_is_in_tooltip_and_metadata_and_is_kept(
+    results, entries, labels, confidence, qgis_new_project, tmp_path
+):
+    project, text = QgsProject.instance(), "Model a, scale 2.\nForest & <wood> 0.4"
+    results.add_result_group(project, "Run", labels, confidence, None, entries, description=text)
+    assert project.write(str(tmp_path / "project.qgs"))
+    project.clear()
+    assert project.read(str(tmp_path / "project.qgs"))
+    model = QgsLayerTreeModel(project.layerTreeRoot())
+    group = model.index(0, 0)
+    tips = [
+        model.index(row, 0, group).data(Qt.ItemDataRole.ToolTipRole) for row in range(model.rowCount(group))
+    ]
+    assert "Model a, scale 2.<br/>Forest &amp; &lt;wood&gt; 0.4" in tips[0] and "Model" not in tips[1]
+    layers = {layer.name(): layer for layer in project.mapLayers().values()}
+    assert layers["Labels"].metadata().abstract() == text
 
 
 def test_layer_of_a_missing_file_is_added_and_not_styled(

@@ -77,12 +77,14 @@ def test_result_is_on_the_map(plugin_module, session, control, tmp_path, qtbot) 
     qtbot.waitUntil(lambda: bool(control.outcome), timeout=120_000)
     text, success = control.outcome[0]
     assert success, text
+    assert "Left-out polygons: mean IoU" in text
     group = QgsProject.instance().layerTreeRoot().findGroup("größe")
     sources = {Path(node.layer().source().partition("|")[0]).name for node in group.findLayers()}
     assert sources == {"größe.tif", "größe_confidence.tif", "größe_polygons.gpkg"}
     labels = next(node.layer() for node in group.findLayers() if node.layer().source() == str(output))
     shown = [(item.value, item.label, item.color.name()) for item in labels.renderer().classes()]
     assert shown == [(entry.id, entry.name, entry.color) for entry in session.classes.entries()]
+    assert "Left-out polygons: mean IoU" in labels.metadata().abstract()
     assert not control.busy
 
 
