@@ -7,6 +7,8 @@ QGIS_RUN := $(QGIS_VENV)/bin/python
 BACKEND := $(PYTHON_RUN) -m backend
 DEMO := demo
 PYTEST_ARGS ?=
+MODEL_DATA := ../shared/data
+MODEL_WEIGHTS := ../shared/weights/resnet50_imagenet_layer1-3.safetensors
 
 SAMPLE_CODE := $(wildcard backend/sample/*.py)
 LABEL_CODE := $(filter-out $(SAMPLE_CODE) backend/commands/%,$(shell find backend -name '*.py'))
@@ -15,12 +17,13 @@ MODELS := $(wildcard resources/models/*.safetensors)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-backend test-qgis test-desktop setup setup-demo setup-qgis lint format package translate clean
+.PHONY: help demo model test test-backend test-qgis test-desktop setup setup-demo setup-qgis lint format package translate clean
 
 help:  ## Show this list.
 	@echo "make demo       generate a sample orthophoto in $(DEMO)/ and label it; then see $(DEMO)/side_by_side.png"
 	@echo "make test       check style, types and security, then run all tests (PYTEST_ARGS='-k crf' runs some of them);"
 	@echo "                test-backend, test-qgis and test-desktop are its parts"
+	@echo "make model      train the shipped encoder again from scratch (MODEL_DATA=folder, MODEL_WEIGHTS=file): 40 minutes"
 	@echo "make lint       check style, types and security"
 	@echo "make format     bring all code into the common style"
 	@echo "make package    pack the last commit as dist/protolabel.zip, which QGIS installs"
@@ -68,6 +71,11 @@ $(DEMO)/side_by_side.png: $(DEMO)/labels_predicted.tif $(DEMO)/confidence.tif $(
 		backend/commands/compare.py | $(DEMO)/labels.tif setup-demo
 	$(BACKEND) compare $(DEMO)/orthophoto.tif $(DEMO)/labels_predicted.tif $@ --truth $(DEMO)/labels.tif \
 		--support $(DEMO)/support.gpkg --confidence $(DEMO)/confidence.tif
+
+# The same command goes on with a training that was interrupted.
+model: setup
+	$(BACKEND) train resources/experiments/aerial.yaml data.root=$(MODEL_DATA) encoder.weights=$(MODEL_WEIGHTS)
+	$(PYTHON_RUN) scripts/ship_model.py runs/aerial/last.safetensors
 
 # In QGIS's Python, without a screen, with the backend of this checkout. Where PYTEST_ARGS choose none of a part's
 # tests, that is no failure (pytest ends with 5).

@@ -19,10 +19,10 @@ from .ridge import RidgeHead
 from .spectral import PolygonMoments, SpectralModel
 from .support import SupportFeatures
 
-USUAL = "polygons"
-"""Kept unless another one is clearly better; with one polygon of each class it is the papers' prototype."""
+USUAL = "prototype"
+"""Kept unless another one is clearly better: the papers' head, which encoders are trained for."""
 
-CANDIDATES = (USUAL, "prototype", "density")
+CANDIDATES = (USUAL, "polygons", "density")
 """What is chosen from: heads that can be left a polygon without fitting them anew, so that previews need not wait."""
 
 

@@ -11,6 +11,7 @@ from .support import SupportFeatures
 
 _OWN = 0.8  # share of a class's own covariance; the rest is the pooled one
 _FLOOR = 25.0  # added variance, (5 grey levels)^2: sensor noise and what a few pixels cannot show
+_UNSEEN = 0.2  # of the variance between classes: what a class is taken to vary from place to place beside one polygon
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class SpectralModel:
     """Quadratic discriminant analysis with covariances shrunk towards the pooled one (Friedman 1989, eq. 12).
 
     Every polygon counts the same within its class and every class the same, whatever their sizes. A single
-    pixel is enough for a class.
+    pixel is enough for a class. The fewer polygons a class has, the wider is its Gaussian: one polygon shows how its
+    own pixels vary, but not how the class does.
     """
 
     def __init__(self, support: SupportFeatures | PolygonMoments) -> None:
@@ -63,7 +65,10 @@ class SpectralModel:
         share /= share.sum(axis=1, keepdims=True)
         means = share @ moments.means
         own = np.einsum("cp,pij->cij", share, moments.squares) - means[:, :, None] * means[:, None]
-        covariance = _OWN * own + (1.0 - _OWN) * own.mean(axis=0) + _FLOOR * np.eye(means.shape[1])
+        counts = np.bincount(moments.labels, minlength=moments.classes)
+        added = _FLOOR + (_UNSEEN / counts**2)[:, None] * means.var(axis=0)
+        covariance = _OWN * own + (1.0 - _OWN) * own.mean(axis=0)
+        covariance = covariance + added[:, :, None] * np.eye(means.shape[1])
         self.means = means.astype(np.float32)
         self.whitening = np.linalg.inv(np.linalg.cholesky(covariance)).astype(np.float32)
         self.offset = (-0.5 * np.linalg.slogdet(covariance)[1]).astype(np.float32)

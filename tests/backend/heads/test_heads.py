@@ -130,18 +130,20 @@ def test_left_out_as_if_fitted_anew(make_support, name):
 
 def test_choice(make_support):
     plain = ScoreWeights(4.0, 0.0)
-    assert choose_head(make_support([0, 1, 2]), "auto", True, ScoreWeights()) == ("polygons", None)
+    assert choose_head(make_support([0, 1, 2]), "auto", True, ScoreWeights()) == ("prototype", None)
     assert choose_head(make_support([0, 1, 2]), "ridge", True, ScoreWeights()) == ("ridge", None)
     easy, estimate = choose_head(make_support(LABELS, spread=0.1), "auto", False, plain)
-    assert easy == "polygons" and estimate is not None and estimate.mean_iou > 0.95
+    assert easy == "prototype" and estimate is not None and estimate.mean_iou > 0.95
     given, estimate = choose_head(make_support(LABELS, spread=0.1), "ridge", False, plain)
     assert given == "ridge" and estimate is not None and estimate.mean_f1 > 0.95
-    # Far from each other's polygons, a class is known by the mean alone.
-    rng = np.random.default_rng(0)
-    support = make_support([0] * 10 + [1] * 10, spread=0.0, cells=0, size=64)
-    noisy = support.prototypes + rng.normal(size=support.prototypes.shape).astype(np.float32) * 2.5
-    name, estimate = choose_head(replace(support, prototypes=noisy), "auto", False, plain)
-    assert name == "prototype" and estimate is not None and estimate.head == name
+    # Two modes on opposite sides: their mean says nothing, each by itself does.
+    support = make_support([0] * 8 + [1] * 8, spread=0.05, modes=2)
+    for label, turned in ((0, range(1, 8, 2)), (1, range(9, 16, 2))):
+        for polygon in turned:
+            support.prototypes[polygon] = -support.prototypes[8 * label]
+            support.cells[support.cell_polygon == polygon] = -support.prototypes[8 * label]
+    name, estimate = choose_head(support, "auto", False, plain)
+    assert name != "prototype" and estimate is not None and estimate.head == name and estimate.mean_iou > 0.9
 
 
 def test_scores_of_classes_by_hand():
