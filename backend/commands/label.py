@@ -36,7 +36,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
     type=click.Choice(HEADS),
     default="auto",
     show_default=True,
-    help="One prototype per class (auto, prototype), one per polygon, a few (parts), or cells by ridge or density.",
+    help="One prototype per class, one per polygon, a few (parts), or cells by ridge or density; auto chooses.",
 )
 @click.option(
     "--spectral/--no-spectral", default=True, show_default=True, help="Use pixel values beside features."

@@ -30,9 +30,9 @@ class CrfParameters:
         iterations: Mean-field iterations.
     """
 
-    spatial: float = 20.0
-    color: float = 10.0
-    compat: float = 4.0
+    spatial: float = 24.0
+    color: float = 9.0
+    compat: float = 6.0
     smooth: float = 3.0
     smooth_compat: float = 3.0
     iterations: int = 5
