@@ -47,6 +47,20 @@ def test_values_become_class_ids(write, tmp_path: Path) -> None:
     assert set(patches[1].labels.unique().tolist()) == {2, 255}
 
 
+def test_halved(write, tmp_path: Path) -> None:
+    root = write()
+    (whole,) = geotiff_files(root, CLASSES)
+    (half,) = geotiff_files(root, CLASSES, halved=True)
+    image, labels = whole.read().image.float(), whole.read().labels
+    assert half.read().image.shape == (3, 10, 12)
+    mean = image[:, :2, :2].mean(dim=(1, 2))
+    assert (half.read().image[:, 0, 0] - mean).abs().max() <= 0.5
+    assert half.read().labels.equal(labels[::2, ::2])
+    # Another resolution is another cache.
+    patches = [geotiff_pairs(root, CLASSES, patch=4, halved=h, cache=tmp_path / "c") for h in (False, True)]
+    assert [len(each) for each in patches] == [25, 9]  # patches of nothing but ignored pixels are left out
+
+
 def test_values_to_ignore_and_nodata(write, tmp_path: Path) -> None:
     labels = np.array([0, 2, 7, -9], np.int16)[np.arange(24) * 4 // 24][None, None].repeat(20, 1)
     root = write(labels=labels, nodata=-9)

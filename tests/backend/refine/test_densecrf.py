@@ -139,6 +139,15 @@ def test_margin_is_three_widths() -> None:
     assert CrfParameters(spatial=12.4).margin == 37
 
 
+def test_widths_follow_the_cells() -> None:
+    usual = CrfParameters(spatial=20.0, smooth=3.0)
+    assert usual.for_cells(4) == usual
+    twice = usual.for_cells(8)
+    assert (twice.spatial, twice.smooth, twice.color, twice.compat) == (40.0, 6.0, usual.color, usual.compat)
+    # Cells of one pixel and of many do not make it useless or endless.
+    assert usual.for_cells(1).spatial == 10.0 and usual.for_cells(64).spatial == 60.0
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
