@@ -25,6 +25,8 @@ USUAL = "prototype"
 CANDIDATES = (USUAL, "polygons", "density")
 """What is chosen from: heads that can be left a polygon without fitting them anew, so that previews need not wait."""
 
+_WORTH = 0.05  # share of the polygons that another head must label right beyond the usual one: few polygons tell little
+
 
 class Head(Protocol):
     """Scores features.
@@ -91,8 +93,9 @@ def choose_head(
 ) -> tuple[str, HeadEstimate | None]:
     """The head for a support set.
 
-    Another head than the usual one is taken where polygons are clearly better labelled by it: by more than the
-    standard error of the difference. With one polygon in each class there is nothing to choose by.
+    Another head than the usual one is taken where polygons are clearly better labelled by it: by 5 percent of their
+    area and by more than the standard error of the difference. With one polygon in each class there is nothing to
+    choose by.
 
     Args:
         support: The support.
@@ -111,7 +114,7 @@ def choose_head(
     for one in found[1:]:
         gain = _right(one, support) - _right(usual, support)
         error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
-        if gain.mean() > error and _right(one, support).mean() > _right(best, support).mean():
+        if gain.mean() > max(error, _WORTH) and _right(one, support).mean() > _right(best, support).mean():
             best = one
     return best.head, best
 
