@@ -23,7 +23,7 @@ _MARK = re.compile(r"encoder\.layer\.\d+\.layer_scale[12]\.lambda1|blocks\.\d+\.
 _REGISTERS = ("embeddings.register_tokens", "register_tokens", "reg_token")
 _UNUSED = ("embeddings.mask_token", "mask_token")  # of the training
 _RENAMED = {
-    "cls_token": "embeddings.cls_token",
+    "cls_token": "embeddings.cls_token",  # nosec B105 # the name of a tensor
     "pos_embed": "embeddings.position_embeddings",
     "patch_embed.proj.": "embeddings.patch_embeddings.projection.",
     "blocks.": "encoder.layer.",
