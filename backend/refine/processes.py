@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 
@@ -20,6 +21,9 @@ def refining_processes(workers: int) -> ProcessPoolExecutor:
 
 def _end_with(parent: int) -> None:
     """Watch the parent; the pool's own processes would wait for work for ever."""
+    # A terminal's Ctrl-C goes to these processes as well. The parent ends them; a pool of which some have ended by
+    # themselves in the middle of a block may be waited for without end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         # Where orphans get another parent, the first is telling; elsewhere only the second.
