@@ -16,6 +16,7 @@ from .batching import check_episodes, draw_support_views, draw_views, encode_tog
 from .cacl import class_agnostic_loss
 from .cscl import class_specific_loss
 from .gathering import gather_keys, process_index
+from .key_precision import key_precision
 from .matching import cosine_scores
 from .momentum_encoder import MomentumEncoder
 from .options import MethodOptions
@@ -178,7 +179,8 @@ class DualPrototypicalContrast(nn.Module):
             views += [draw_support_views(e, options.redraws) for e in episodes]
         if options.class_agnostic_weight:
             views += [draw_views(e.query_images, e.query_labels, options.redraws) for e in episodes]
-        keys = encode_together(momentum_encoder, [images for images, _ in views])
+        with key_precision(views[0][0].device, options.key_precision):
+            keys = encode_together(momentum_encoder, [images for images, _ in views])
         labels = [labels for _, labels in views]
         specific = agnostic = torch.zeros_like(prototypes[0].background[0])
         with torch.autocast(keys[0].device.type, enabled=False):

@@ -10,6 +10,7 @@ from ..errors import ProtolabelError
 
 AlignmentMask = Literal["predicted", "labels"]
 Anchor = Literal["class", "shot"]
+KeyPrecision = Literal["half", "single"]
 
 
 class MethodError(ProtolabelError):
@@ -46,6 +47,8 @@ class MethodOptions:
             one of the soft map.
         freeze_batch_norm: Keep the statistics of batch normalisation as they were loaded; batches of a few
             images are too small to estimate them.
+        key_precision: "half" encodes the keys, which no gradient flows through, in bfloat16 where the device computes
+            in it: the contrastive losses move by less than another augmentation would move them. "single" never does.
         redraws: How often an augmented view that has lost its object is drawn again before it is skipped.
         seed: Of the augmentation, the negatives and the dictionary's first entries.
     """
@@ -65,6 +68,7 @@ class MethodOptions:
     anchor: Anchor = "class"
     alignment_mask: AlignmentMask = "predicted"
     freeze_batch_norm: bool = True
+    key_precision: KeyPrecision = "half"
     redraws: int = 0
     seed: int = 0
 
@@ -88,6 +92,7 @@ class MethodOptions:
         for name, known in (
             ("anchor", ("class", "shot")),
             ("alignment_mask", ("predicted", "labels")),
+            ("key_precision", ("half", "single")),
         ):
             if getattr(self, name) not in known:
                 raise MethodError(

@@ -145,6 +145,8 @@ def measure(arm: str, arguments: argparse.Namespace) -> tuple[float, float, floa
     layers = tuple(map(int, arguments.layers.split(",")))
     layout = EncoderLayout(arguments.architecture, layers, projections=(512,) * len(layers))
     encoder = Encoder(layout).to(arguments.device)
+    if arm == "ours":
+        encoder = encoder.to(memory_format=torch.channels_last)  # as training has it
     method = DualPrototypicalContrast(encoder, OPTIONS).train().to(arguments.device)
     step: Callable[[list[Episode]], Tensor]
     if arm == "plain":
