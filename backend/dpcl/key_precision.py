@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -22,5 +23,5 @@ def key_precision(device: torch.device, precision: KeyPrecision) -> AbstractCont
 def _computes_in_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    found = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch
+    found: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch
     return device.type == "cpu" and any(found.get(name) for name in ("avx512_bf16", "amx_bf16"))
