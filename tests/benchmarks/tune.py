@@ -1,158 +1,117 @@
-"""Choose temperature, spectral weight and DenseCRF parameters by leaving one scene out.
+"""What the tool's constants are worth, by nested cross-validation over scenes that the encoder has not seen.
 
-Usage: python tests/benchmarks/tune.py FOLDER [--scenes 3-9] [--shots 1,5] [--seeds 0,1] [--json FILE]
+Usage: python tests/benchmarks/tune.py DATA --models 'runs/aerial-fold{fold}/last.safetensors'
+           [--scenes scene03 ...] [--shots 1 5] [--seeds 0 1] [--temperature T] [--spectral S] [--out build/tune]
 
-FOLDER holds scenes as ``scene03.tif``, ``scene03_labels.tif`` and ``scene03_support_k5_s0.geojson``. Every scene is
-scored with every setting of a grid; then, for each scene, the setting that is best on the mean of the *other* scenes
-is looked up and its score on the scene that it has not seen is reported. Support pixels do not count.
+As in ablation.py, each scene is labelled by the encoder that has not seen it, with every setting of a grid around the
+defaults: temperature and spectral weight, each parameter of DenseCRF, and the head. Then for each scene the setting
+that is best on the mean of the *other* scenes is looked up, and its score on the scene itself is what counts: it says
+what choosing on these scenes is worth on another one. Every score is kept in OUT, and what is there is not computed
+again.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
-from concurrent.futures import ProcessPoolExecutor
+import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import rasterio
+from ablation import FitHead, keep, kept, weights_of
 from numpy.typing import NDArray
-from rasterio.windows import Window
+from rasterio.errors import NotGeoreferencedWarning
+from scenes import Case, KeepingRunner, Score, Variant, cases, scene_pool, score
+from train_folds import FOLDS
 
-from backend.encoders.catalogue import load_model
-from backend.encoders.runner import EncoderRunner, choose_device, cpu_count
-from backend.heads.selection import fit_head
-from backend.heads.spectral import SpectralModel
-from backend.labeling import LabelOptions, feature_grid
-from backend.progress import CancelToken
-from backend.rasters.source import RasterSource
-from backend.rasters.support import read_support
-from backend.refine.blocks import Block, label_block
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from backend.refine.densecrf import CrfParameters
 from backend.refine.weights import ScoreWeights
-from backend.scale import choose_scale, fixed_scale
-from backend.streaming import TileStream
 
-Setting = tuple[ScoreWeights, CrfParameters | None]
-LARGEST = CrfParameters(spatial=40.0)
+CRF = {"spatial": (16.0, 36.0), "color": (6.0, 13.0), "compat": (4.0, 9.0), "iterations": (3, 10)}
 
 
-def settings() -> list[Setting]:
-    """The grid: the weights without and with DenseCRF, and DenseCRF's own parameters one at a time."""
-    weights = [ScoreWeights(t, s) for t, s in itertools.product((2.0, 4.0, 8.0), (0.1, 0.2, 0.4))]
-    weights += [ScoreWeights(1.0, 0.0), ScoreWeights(4.0, 0.0), ScoreWeights(1e6, 0.2)]
-    default, usual = ScoreWeights(), CrfParameters()
-    crfs = [
-        CrfParameters(spatial=10.0), LARGEST, CrfParameters(color=6.0), CrfParameters(color=16.0),
-        CrfParameters(compat=2.0), CrfParameters(compat=8.0), CrfParameters(iterations=3),
-    ]  # fmt: skip
-    return [*((w, None) for w in weights), *((w, usual) for w in weights), *((default, crf) for crf in crfs)]
-
-
-def confusions(
-    block: Block, spectral: SpectralModel, truth: NDArray[np.int64], chosen: list[Setting]
-) -> NDArray[np.int64]:
-    """Confusion matrices (settings, C + 1, C + 1) of a block; truth is a class index, C where it does not count."""
-    classes = len(spectral.means)
-    counts = np.zeros((len(chosen), classes + 1, classes + 1), np.int64)
-    for number, (weights, crf) in enumerate(chosen):
-        index = label_block(block, spectral, weights, crf).index
-        pairs = truth.ravel() * (classes + 1) + np.where(index < 0, classes, index).ravel()
-        counts[number] = np.bincount(pairs, minlength=(classes + 1) ** 2).reshape(classes + 1, classes + 1)
-    return counts
-
-
-def score_scene(
-    raster: Path, support: Path, labels: Path, runner: EncoderRunner, scale: float | None
-) -> NDArray[np.float64]:
-    """Mean IoU of every setting on one scene."""
-    chosen, options = settings(), LabelOptions()
-    with (
-        RasterSource(raster) as source,
-        rasterio.open(labels) as src,
-        ProcessPoolExecutor(cpu_count()) as pool,
-    ):
-        polygons = read_support(support, source)
-        truth = index_truth(src.read(1), [info.id for info in polygons.classes])
-        for number in range(len(polygons.polygons)):
-            box = polygons.bounds(number, source.window)
-            if box is not None:
-                rows, cols = box.toslices()
-                truth[rows, cols][polygons.mask(number, box)] = len(polygons.classes)
-        areas = [polygon.area for polygon in polygons.polygons]
-        used = fixed_scale(scale) if scale else choose_scale(source.pixel_size, areas)
-        grid = feature_grid(source.window, used, runner, options)
-        stream = TileStream(source, runner, lambda state: None, CancelToken())
-        try:
-            features = stream.support_features(polygons, grid, grid, print)
-            head, spectral = fit_head(features, "prototype"), SpectralModel(features)
-            jobs = []
-            for block, place in stream.score_blocks(head, grid, source.window, LARGEST.margin):
-                rows, cols = Window(*place.flatten()).toslices()
-                jobs.append(pool.submit(confusions, block, spectral, truth[rows, cols], chosen))
-            total = sum(job.result() for job in jobs)
-        finally:
-            stream.close()
-    matrix = np.asarray(total)[:, :-1]
-    hit = np.diagonal(matrix, axis1=1, axis2=2)
-    union = matrix.sum(axis=2) + matrix[:, :, : hit.shape[1]].sum(axis=1) - hit
-    result: NDArray[np.float64] = (hit / np.maximum(union, 1)).mean(axis=1)
-    return result
-
-
-def index_truth(labels: NDArray[np.generic], ids: list[int]) -> NDArray[np.int64]:
-    """Class ids to class indices; other ids become the number of classes."""
-    index = np.full(int(max(labels.max(), max(ids))) + 1, len(ids), np.int64)
-    index[ids] = np.arange(len(ids))
-    return index[labels]
+def settings(usual: ScoreWeights) -> list[Variant]:
+    """The grid; the first is the tool as it is."""
+    auto, crf = FitHead("auto", usual), CrfParameters()
+    grid = [Variant("default", auto, usual, crf)]
+    for heat, pixels in itertools.product((0.7, 1.0, 1.4), (0.5, 1.0, 2.0)):
+        if (heat, pixels) != (1.0, 1.0):
+            weights = ScoreWeights(usual.temperature * heat, usual.spectral * pixels)
+            name = f"temperature {weights.temperature:.3g}, spectral {weights.spectral:.2g}"
+            grid.append(Variant(name, auto, weights, crf))
+    for key, values in CRF.items():
+        for value in values:
+            grid.append(Variant(f"{key} {value:g}", auto, usual, replace(crf, **{key: value})))
+    for head in ("prototype", "polygons", "ridge", "density"):
+        grid.append(Variant(f"head {head}", FitHead(head, usual), usual, crf))
+    return grid
 
 
 def main() -> None:
-    """Print the grid and what leaving one scene out gives."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--scenes", default="3-9")
-    parser.add_argument("--shots", default="1,5")
-    parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--scale", type=float)
-    parser.add_argument("--model")
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    first, last = map(int, args.scenes.split("-"))
-    runner = EncoderRunner(load_model(args.model).encoder, choose_device("auto"))
-    table: dict[str, list[list[float]]] = {}
-    for shots in args.shots.split(","):
-        table[shots] = []
-        for number in range(first, last + 1):
-            raster = args.folder / f"scene{number:02}.tif"
-            supports = [
-                raster.with_name(f"{raster.stem}_support_k{shots}_s{s}.geojson")
-                for s in args.seeds.split(",")
-            ]
-            labels = raster.with_name(f"{raster.stem}_labels.tif")
-            scores = [score_scene(raster, support, labels, runner, args.scale) for support in supports]
-            table[shots].append(np.mean(scores, axis=0).tolist())
-            print(f"k={shots} {raster.stem} best {max(table[shots][-1]):.3f}", flush=True)
-    if args.json:
-        args.json.write_text(json.dumps(table))
-    both = np.mean([np.array(rows) for rows in table.values()], axis=0)
-    for number, (weights, crf) in enumerate(settings()):
-        means = "  ".join(
-            f"k={shots} {np.array(rows)[:, number].mean():.4f}" for shots, rows in table.items()
-        )
-        print(f"{means}  T {weights.temperature:g} spectral {weights.spectral:g}  {crf or 'no CRF'}")
-    for shots, rows in table.items():
-        held, picks = [], []
-        for scene in range(len(both)):
-            pick = int(np.delete(both, scene, axis=0).mean(axis=0).argmax())
-            held.append(np.array(rows)[scene, pick])
-            picks.append(pick)
-        print(
-            f"leave one scene out, k={shots}: mean IoU {np.mean(held):.4f}, settings chosen {sorted(set(picks))}"
-        )
+    """Score what is missing, and print the grid and the nested cross-validation."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--models", required=True)
+    parser.add_argument("--scenes", nargs="+", default=[f"scene{number:02}" for number in range(13)])
+    parser.add_argument("--shots", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--temperature", type=float)
+    parser.add_argument("--spectral", type=float)
+    parser.add_argument("--out", type=Path, default=Path("build/tune"))
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+    options.out.mkdir(parents=True, exist_ok=True)
+    grid: list[Variant] = []
+    table = []  # (scenes, shots, settings), the mean over seeds
+    with scene_pool() as pool:
+        for stem in options.scenes:
+            fold = next(number for number, stems in FOLDS.items() if stem in stems)
+            model = options.models.format(fold=fold)
+            grid = settings(weights_of(options, model))
+            folder = options.data / ("loveda" if stem.startswith("loveda") else "naip")
+            found = {shots: [] for shots in options.shots}
+            runner: KeepingRunner | None = None
+            for case in cases(folder, stem, options.shots, options.seeds):
+                missing = [variant for variant in grid if not kept(options.out, variant.name, case).exists()]
+                if missing:
+                    runner = runner or KeepingRunner(model)
+                    for variant, result in zip(missing, score(case, runner, missing, pool), strict=True):
+                        keep(options.out, variant.name, case, result)
+                found[case.shots].append([mean_iou(options.out, variant, case) for variant in grid])
+            table.append([np.mean(rows, axis=0) for rows in found.values()])
+            print(stem, flush=True)
+    print(report(np.array(table), [variant.name for variant in grid], options.shots))
+
+
+def mean_iou(out: Path, variant: Variant, case: Case) -> float:
+    """The kept score of a setting."""
+    text = kept(out, variant.name, case).read_text(encoding="utf-8")
+    return Score.from_json(text).summary["mIoU"]
+
+
+def report(table: NDArray[np.float64], names: list[str], shots: list[int]) -> str:
+    """The grid's means, and what is chosen without a scene and worth on it.
+
+    Args:
+        table: Mean IoU with shape (scenes, shots, settings); the first setting is the default.
+        names: Of the settings.
+        shots: Of the second axis.
+    """
+    heads = " | ".join(f"K = {shot}" for shot in shots)
+    lines = [f"{len(table)} scenes.", "", f"| setting | {heads} |", "|---" * (len(shots) + 1) + "|"]
+    for number, name in enumerate(names):
+        lines.append(f"| {name} | {' | '.join(f'{value:.3f}' for value in table.mean(axis=0)[:, number])} |")
+    # Users do not tune by the number of their polygons: one setting serves all.
+    both = table.mean(axis=1)
+    picks = [int(np.delete(both, scene, axis=0).mean(axis=0).argmax()) for scene in range(len(both))]
+    nested = np.mean([table[scene, :, pick] for scene, pick in enumerate(picks)], axis=0)
+    lines.append(f"| **chosen on the other scenes** | {' | '.join(f'{value:.3f}' for value in nested)} |")
+    chosen = ", ".join(f"{names[pick]} ({picks.count(pick)} times)" for pick in dict.fromkeys(picks))
+    return "\n".join([*lines, "", f"Chosen: {chosen}."])
 
 
 if __name__ == "__main__":
