@@ -12,8 +12,11 @@ from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from .results import RESULT_PROPERTY, classes_of
-from .session import is_readable
+from .run_control import beside
+from .session import LabelingSession, is_readable
 
+NO_CONFIDENCE = "none"
+_USUAL_FIELDS = ("class_id", "class", "class_name")
 _SCOPE, _KEY = "protolabel", "accuracy"
 
 
@@ -31,10 +34,11 @@ class AccuracyChoices:
 
     Attributes:
         map: Layer id of the label map; empty takes the latest result.
-        confidence: Layer id of the confidence raster; empty takes the one beside the map, if there is one.
+        confidence: Layer id of the confidence raster, or :data:`NO_CONFIDENCE`; empty takes the one beside the map, if
+            there is one.
         kind: A value of :class:`ReferenceKind`.
         polygons: Layer id of the reference polygons.
-        class_field: Their field with the classes.
+        class_field: Their field with the classes, or that of points that this plugin has not drawn.
         raster: Layer id of the reference raster.
         points: Layer id of the sample points.
         without_support: Whether pixels under support polygons are left out.
@@ -54,6 +58,7 @@ class AccuracySession(QObject):
     """The choices of the current project; they are saved and opened with it."""
 
     changed = pyqtSignal()
+    loaded = pyqtSignal()  # from another project
 
     def __init__(self, project: QgsProject, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -94,6 +99,40 @@ class AccuracySession(QObject):
         return max(maps, key=lambda layer: (is_result(layer), _written(layer)), default=None)
 
     @property
+    def confidence(self) -> str:
+        """What the backend opens the confidence raster by: of the chosen layer, else the file beside the map; or ""."""
+        if self.choices.confidence == NO_CONFIDENCE:
+            return ""
+        chosen = self.project.mapLayer(self.choices.confidence)
+        if chosen is not None:
+            return chosen.source()
+        found = self.confidence_beside()
+        return str(found) if found else ""
+
+    def confidence_beside(self) -> Path | None:
+        """The confidence raster that a run has written beside the map."""
+        label_map = self.label_map
+        path = beside(Path(label_map.source()), "confidence", ".tif") if label_map is not None else None
+        return path if path is not None and path.is_file() else None
+
+    @property
+    def raster(self) -> QgsRasterLayer | None:
+        """The reference raster."""
+        layer = self.project.mapLayer(self.choices.raster)
+        return layer if isinstance(layer, QgsRasterLayer) and layer.isValid() else None
+
+    def polygons(self, labeling: LabelingSession) -> QgsVectorLayer | None:
+        """The reference polygons: the chosen layer, else the one that validation polygons are drawn into."""
+        layer = self.project.mapLayer(self.choices.polygons)
+        chosen = layer if isinstance(layer, QgsVectorLayer) and layer.isValid() else None
+        return chosen or labeling.support
+
+    def class_field(self, layer: QgsVectorLayer) -> str:
+        """The field of a layer with its classes: the chosen one, else one with a usual name, or ""."""
+        wanted = (self.choices.class_field, *_USUAL_FIELDS)
+        return next((name for name in wanted if name and layer.fields().lookupField(name) >= 0), "")
+
+    @property
     def points(self) -> QgsVectorLayer | None:
         """The layer of the sample points."""
         layer = self.project.mapLayer(self.choices.points)
@@ -111,6 +150,7 @@ class AccuracySession(QObject):
             if layer.isValid():
                 self.project.addMapLayer(layer)
                 self.choices = replace(self.choices, points=layer.id())
+        self.loaded.emit()
         self.changed.emit()
 
     def _store(self, *document: object) -> None:

@@ -30,6 +30,7 @@ _CONTEXT = 100  # pixels of the map around a point that are seen at first
 class PointLabeling(QObject):
     """One layer of points at a time; :meth:`stop` leaves the map as it was."""
 
+    started = pyqtSignal()
     changed = pyqtSignal()  # labels
     ended = pyqtSignal()
     refused = pyqtSignal(str)
@@ -97,6 +98,7 @@ class PointLabeling(QObject):
                 )
             )
         points = SamplePoints(layer, self)
+        self.started.emit()
         points.changed.connect(self._on_changed)
         points.gone.connect(self._on_gone)
         self._points, self._grid, self._map_id = points, PixelGrid.of(label_map), label_map.id()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from qgis.gui import QgsDockWidget, QgsScrollArea
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtGui import QCloseEvent, QColor, QIcon, QPainter, QPixmap
+from qgis.PyQt.QtGui import QCloseEvent
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -24,8 +24,7 @@ from qgis.PyQt.QtWidgets import (
 from ..classes import ClassEntry
 from ..sample_points import SampleCount, SamplePoint
 from ..translation import tr
-
-_SWATCH = 14  # pixels
+from .swatch import swatch
 
 
 class PointDock(QgsDockWidget):
@@ -201,7 +200,7 @@ class PointDock(QgsDockWidget):
         key = self._keys.get(entry.id)
         button = QPushButton(f"{key}   {entry.name}" if key is not None else f"     {entry.name}")
         button.setObjectName(f"protolabelPointClass{entry.id}")
-        button.setIcon(_swatch(entry.color))
+        button.setIcon(swatch(entry.color))
         button.setCheckable(True)
         button.setStyleSheet("text-align: left; padding: 3px 6px;")
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -239,13 +238,3 @@ def _tool_button(name: str, text: str, tip: str) -> QToolButton:
     button.setText(text)
     button.setToolTip(tip)
     return button
-
-
-def _swatch(color: str) -> QIcon:
-    picture = QPixmap(_SWATCH, _SWATCH)
-    picture.fill(QColor(color))
-    painter = QPainter(picture)
-    painter.setPen(QColor(0, 0, 0, 110))
-    painter.drawRect(0, 0, _SWATCH - 1, _SWATCH - 1)
-    painter.end()
-    return QIcon(picture)
