@@ -155,7 +155,7 @@ def headline(assessment: Assessment) -> tuple[str, str]:
         return "-", tr("overall accuracy")
     if overall.low is None or overall.high is None:
         return percent_text(overall.value), tr("overall accuracy")
-    interval = tr("overall accuracy (95 %: {0} to {1})")
+    interval = tr("overall accuracy\n{0} to {1} (95 % interval)")
     return percent_text(overall.value), interval.format(percent_text(overall.low), percent_text(overall.high))
 
 

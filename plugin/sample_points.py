@@ -15,6 +15,7 @@ from qgis.core import (
     QgsMarkerSymbol,
     QgsPointXY,
     QgsRendererCategory,
+    QgsSimpleMarkerSymbolLayer,
     QgsVectorDataProvider,
     QgsVectorLayer,
 )
@@ -241,14 +242,14 @@ def open_sample(path: Path) -> QgsVectorLayer:
 
 
 def style_sample(layer: QgsVectorLayer, entries: Sequence[ClassEntry]) -> None:
-    """Show labelled points in the colours of their classes, others hollow, skipped ones as crosses.
+    """Show points as rings in the colours of their classes, which leave the ground in sight; skipped ones as crosses.
 
     What the map says stays hidden.
     """
     categories = [
         QgsRendererCategory(str(entry.id), _symbol("circle", entry.color), entry.name) for entry in entries
     ]
-    categories.append(QgsRendererCategory(_OPEN, _symbol("circle", "255,255,255,40"), tr("not labelled yet")))
+    categories.append(QgsRendererCategory(_OPEN, _symbol("circle", "#ffffff"), tr("not labelled yet")))
     categories.append(QgsRendererCategory(_SKIPPED, _symbol("cross2", "#ffffff"), tr("skipped")))
     state = (
         f'if("class_id" is not null, to_string("class_id"), if("skipped" = 1, \'{_SKIPPED}\', \'{_OPEN}\'))'
@@ -259,8 +260,12 @@ def style_sample(layer: QgsVectorLayer, entries: Sequence[ClassEntry]) -> None:
 
 
 def _symbol(shape: str, color: str) -> QgsMarkerSymbol:
-    outline = {"outline_color": "#202020", "outline_width": "0.3"}
-    return QgsMarkerSymbol.createSimple({"name": shape, "color": color, "size": "2.4", **outline})
+    """A ring or a cross, over a dark one that makes it seen on bright ground."""
+    ring = {"name": shape, "color": "0,0,0,0", "size": "3.2"}
+    symbol = QgsMarkerSymbol.createSimple({**ring, "outline_color": "0,0,0,160", "outline_width": "1.2"})
+    bright = {**ring, "outline_color": color, "outline_width": "0.7"}
+    symbol.appendSymbolLayer(QgsSimpleMarkerSymbolLayer.create(bright))
+    return symbol
 
 
 def _read_point(feature: QgsFeature) -> SamplePoint:

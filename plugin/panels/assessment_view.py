@@ -93,7 +93,7 @@ class AssessmentView(QGroupBox):
             ("f1", tr("Mean F1"), tr("Mean over the classes of precision and recall in one number.")),
             (
                 "calibration",
-                tr("Confidence off by"),
+                tr("Confidence error"),
                 tr("How far the confidence raster is from the share that is right, on average."),
             ),
         ):
@@ -149,4 +149,5 @@ def _tile(name: str, title: str, tip: str) -> tuple[QWidget, QLabel]:
     column.setSpacing(0)
     column.addWidget(number)
     column.addWidget(caption)
+    column.addStretch(1)
     return frame, number

@@ -5,7 +5,6 @@ from __future__ import annotations
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
@@ -40,6 +39,8 @@ class ClassAccuracyTable(QTableWidget):
         self.setAlternatingRowColors(True)
         self.verticalHeader().hide()
         self.setColumnCount(6)
+        self.horizontalHeader().setStretchLastSection(True)
+        self.setWordWrap(False)
 
     def show_assessment(self, assessment: Assessment) -> None:
         """Show the classes of an assessment."""
@@ -69,9 +70,8 @@ class ClassAccuracyTable(QTableWidget):
         for row, entry in enumerate(assessment.classes):
             self._show_class(row, entry, assessment)
         self.resizeColumnsToContents()
+        self.setColumnWidth(0, min(self.columnWidth(0), _LONGEST))
         self.resizeRowsToContents()
-        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.horizontalHeader().setMinimumSectionSize(44)
         self._fit_height()
 
     def _show_class(self, row: int, entry: ClassAccuracy, assessment: Assessment) -> None:
@@ -103,6 +103,7 @@ class ClassAccuracyTable(QTableWidget):
         self.setFixedHeight(rows + self.horizontalHeader().sizeHint().height() + bar + 4)
 
 
+_LONGEST = 130  # pixels of a class name
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 

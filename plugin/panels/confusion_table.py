@@ -41,7 +41,10 @@ class ConfusionTable(QTableWidget):
         self.setRowCount(len(names))
         self.setColumnCount(len(names))
         for place, item in enumerate(assessment.classes):
-            column, row = QTableWidgetItem(item.name), QTableWidgetItem(swatch(item.color), item.name)
+            column, row = (
+                QTableWidgetItem(item.name),
+                QTableWidgetItem(swatch(item.color), self._short(item.name)),
+            )
             column.setToolTip(tr("Reference: {0}").format(item.name))
             row.setToolTip(tr("Map: {0}").format(item.name))
             self.setHorizontalHeaderItem(place, column)
@@ -52,10 +55,13 @@ class ConfusionTable(QTableWidget):
                 share = count / total if total else 0.0
                 tip = self._tip(assessment, names[row], names[column], count, share)
                 self.setItem(row, column, _cell(count, share, row == column, tip))
-        self.resizeColumnsToContents()
         self.resizeRowsToContents()
-        self.verticalHeader().setMaximumWidth(_LONGEST + 30)
+        widest = max((self.sizeHintForColumn(column) for column in range(len(names))), default=0)
+        self.horizontalHeader().setMinimumSectionSize(max(widest, self.fontMetrics().height()) + _PAD)
         self._fit_height()
+
+    def _short(self, name: str) -> str:
+        return self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _LONGEST)
 
     def _fit_height(self) -> None:
         """Be as high as the rows are; the panel around it scrolls."""
@@ -75,8 +81,7 @@ class _UprightHeader(QHeaderView):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        self.setMinimumSectionSize(self.fontMetrics().height() + 2 * _PAD)
+        self.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
 
     def sizeHint(self) -> QSize:
         """As high as the longest title."""

@@ -97,7 +97,7 @@ class PointDock(QgsDockWidget):
     def say(self, text: str, trouble: bool = False) -> None:
         """Tell something; nothing when it is empty."""
         self._message.setText(text)
-        self._message.setStyleSheet("color: #b00020;" if trouble else "")
+        self._message.setStyleSheet("color: #d1242f;" if trouble else "")
         self._message.setVisible(bool(text))
 
     def _build_head(self) -> QWidget:
@@ -121,7 +121,7 @@ class PointDock(QgsDockWidget):
         self._count.setObjectName("protolabelPointCount")
         self._count.setWordWrap(True)
         self._zoom = _tool_button(
-            "protolabelPointZoom", tr("Zoom"), tr("Show the point at the first scale again (Z).")
+            "protolabelPointZoom", tr("Zoom (Z)"), tr("Show the point at the first scale again (Z).")
         )
         self._zoom.clicked.connect(self.zoomRequested)
         row = QHBoxLayout()
@@ -147,21 +147,25 @@ class PointDock(QgsDockWidget):
 
     def _build_ways(self) -> QWidget:
         holder = QWidget()
-        back = _tool_button("protolabelPointPrevious", tr("Previous"), tr("The point before (P or Left)."))
+        back = _tool_button(
+            "protolabelPointPrevious", tr("Previous (P)"), tr("The point before (P or Left).")
+        )
         back.setArrowType(Qt.ArrowType.LeftArrow)
         back.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         back.clicked.connect(self.previousRequested)
-        on = _tool_button("protolabelPointNext", tr("Next"), tr("The next point (N, Right or Enter)."))
+        on = _tool_button("protolabelPointNext", tr("Next (N)"), tr("The next point (N, Right or Enter)."))
         on.setArrowType(Qt.ArrowType.RightArrow)
         on.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         on.clicked.connect(self.nextRequested)
         self._skip = _tool_button(
-            "protolabelPointSkip", tr("Skip"), tr("You cannot tell: leave the point out of the figures (S).")
+            "protolabelPointSkip",
+            tr("Skip (S)"),
+            tr("You cannot tell: leave the point out of the figures (S)."),
         )
         self._skip.setCheckable(True)
         self._skip.clicked.connect(self.skipRequested)
         undo = _tool_button(
-            "protolabelPointUndo", tr("Undo"), tr("Take back the last label (Backspace or Ctrl+Z).")
+            "protolabelPointUndo", tr("Undo (⌫)"), tr("Take back the last label (Backspace or Ctrl+Z).")
         )
         undo.clicked.connect(self.undoRequested)
         layout = QGridLayout(holder)

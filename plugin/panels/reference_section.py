@@ -9,8 +9,8 @@ from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QGridLayout,
     QGroupBox,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QWidget,
@@ -45,8 +45,8 @@ class ReferenceSection(QGroupBox):
         form.addRow(self._layer_title, self._layer)
         form.addRow(self._field_title, self._field)
         form.addRow("", self._about)
-        form.addRow("", self._buttons)
-        form.addRow("", self._without_support)
+        form.addRow(self._buttons)
+        form.addRow(self._without_support)
 
     def show_choices(self) -> None:
         """Show what the session takes."""
@@ -110,12 +110,12 @@ class ReferenceSection(QGroupBox):
         self._open.setToolTip(tr("Go on with points of a file that were drawn before."))
         self._open.clicked.connect(self.openRequested)
         self._buttons = QWidget()
-        row = QHBoxLayout(self._buttons)
-        row.setContentsMargins(0, 0, 0, 0)
-        for button in (self._draw, self._open, self._label):
-            row.addWidget(button)
-        row.addStretch(1)
-        self._without_support = QCheckBox(tr("Leave out what lies under support polygons"))
+        grid = QGridLayout(self._buttons)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.addWidget(self._draw, 0, 0)
+        grid.addWidget(self._open, 0, 1)
+        grid.addWidget(self._label, 1, 0, 1, 2)
+        self._without_support = QCheckBox(tr("Leave out support polygons"))
         self._without_support.setObjectName("protolabelWithoutSupport")
         self._without_support.setToolTip(
             tr("The map was made from these places, so it is better there than elsewhere.")
