@@ -73,16 +73,19 @@ class Accuracy(QObject):
 
     def close(self) -> None:
         """End what runs and take everything off the window and the map."""
-        self.project.aboutToBeCleared.disconnect(self.points.stop)
+        self.project.removeAll.disconnect(self.points.stop)
         self.project.layersAdded.disconnect(self._on_layers)
         self.project.layersRemoved.disconnect(self._on_layers)
         self.project.layersWillBeRemoved.disconnect(self._on_layers_going)
+        self._show_soon.stop()
         if self._request is not None:
             self._request.abandon()
         if self._dialog is not None:
             self._dialog.close()
         self.points.close()
         self.session.close()
+        self.session.changed.disconnect(self.dock.show_choices)
+        self._labeling.supportChanged.disconnect(self.dock.show_choices)
         for dock in (self.dock, self.point_dock):
             self._iface.removeDockWidget(dock)
             dock.deleteLater()
@@ -226,7 +229,7 @@ class Accuracy(QObject):
         self.points.ended.connect(self.point_dock.hide)
         self.points.refused.connect(self.refused)
         self.session.loaded.connect(self._on_loaded)
-        self.project.aboutToBeCleared.connect(self.points.stop)
+        self.project.removeAll.connect(self.points.stop)  # another project comes
         self.project.layersAdded.connect(self._on_layers)
         self.project.layersRemoved.connect(self._on_layers)
         self.project.layersWillBeRemoved.connect(self._on_layers_going)

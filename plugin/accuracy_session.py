@@ -95,7 +95,8 @@ class AccuracySession(QObject):
         chosen = self.project.mapLayer(self.choices.map)
         if isinstance(chosen, QgsRasterLayer) and chosen.isValid():
             return chosen
-        maps = [layer for layer in self.project.mapLayers().values() if is_label_map(layer)]
+        layers = [layer for id, layer in self.project.mapLayers().items() if id != self.choices.raster]
+        maps = [layer for layer in layers if is_label_map(layer)]
         return max(maps, key=lambda layer: (is_result(layer), _written(layer)), default=None)
 
     @property

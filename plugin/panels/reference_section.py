@@ -53,8 +53,6 @@ class ReferenceSection(QGroupBox):
         session, kind = self._session, self._session.kind
         self._kind.setCurrentIndex(self._kind.findData(kind.value))
         self._layer.setFilters(_FILTERS[kind])
-        excepted = [session.label_map] if kind is ReferenceKind.RASTER and session.label_map else []
-        self._layer.setExceptedLayerList(excepted)
         layer = self._chosen_layer()
         self._layer.setLayer(layer)
         own = kind is ReferenceKind.RASTER or is_sample_layer(layer) or is_support_layer(layer)
