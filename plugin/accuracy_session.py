@@ -171,7 +171,9 @@ def is_result(layer: object) -> bool:
 
 def is_label_map(layer: object) -> bool:
     """Whether a layer is a raster of classes with names that the backend may be able to read."""
-    return is_readable(layer) and layer.isValid() and layer.bandCount() == 1 and bool(classes_of(layer))
+    if not is_readable(layer) or not layer.isValid() or layer.bandCount() != 1:
+        return False
+    return any(entry.name and entry.name != str(entry.id) for entry in classes_of(layer))
 
 
 def _written(layer: QgsRasterLayer) -> float:
