@@ -223,7 +223,8 @@ class Accuracy(_Message):
       and ``reference_count`` (of the counts), ``precision``, ``recall``, ``f1``, ``iou`` (of the counts, 0 to 1 or
       None), ``mapped_area`` (in the map), and the estimates ``users``, ``producers`` (0 to 1) and ``area`` (all its
       numbers None where the design allows none);
-    - ``confusion``: the counts, a list of rows by map class, each a list by reference class;
+    - ``confusion``: the counts, a list of rows by map class, each a list by reference class; ``proportions``: the same
+      as estimated shares of the map's area, 0 to 1, None for polygons;
     - ``reliability``: of the confidence raster, None without one: ``ece`` (0 to 1) and ``bins``, each with ``low``,
       ``high``, ``confidence``, ``accuracy`` (0 to 1, None in an empty bin) and ``count``;
     - ``report`` (path or None) and ``tables`` (paths of the CSV files), ``seconds``.
@@ -270,7 +271,7 @@ class SamplePoints(_Message):
     - ``stratum_pixels``: size of the stratum when the points were drawn;
     - ``class_id`` (whole number) and ``class_name`` (text): what the analyst says is there, NULL until then; only
       ``class_id`` is read;
-    - ``skipped``: 1 when the analyst cannot tell, else 0.
+    - ``skipped``: 1 when the analyst cannot tell, else 0; such a point is left out, whatever its class.
 
     Attributes:
         labels: The label map.

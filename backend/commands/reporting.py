@@ -24,6 +24,8 @@ _STAGES = {
     "support": "Support",
     "labels": "Labels",
     "writing": "Writing",
+    "sampling": "Points",
+    "assessing": "Accuracy",
 }
 
 
