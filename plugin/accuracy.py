@@ -247,7 +247,7 @@ class Accuracy(QObject):
         self._request = request = GuiRequest(self)
         request.news.connect(lambda news: self._on_news(news, text))
         request.done.connect(lambda value: self._on_done(value, then))
-        request.failed.connect(self._end)
+        request.failed.connect(lambda text: self._end(self._with_names(text, message)))
         request.cancelled.connect(lambda: self._end(tr("Cancelled; nothing was written.")))
         self.dock.bar.show_running(f"{text}…")
         request.send(self._service, message)
@@ -259,6 +259,12 @@ class Accuracy(QObject):
     def _end(self, text: str) -> None:
         self._request, self._layers_in_use = None, []
         self.dock.bar.show_idle(text)
+
+    def _with_names(self, text: str, message: Any) -> str:
+        """What the backend says of files that were written for this request only, with the names of their layers."""
+        reference = Path(getattr(message, "reference", ""))
+        ours = self._folder in reference.parents
+        return text.replace(str(reference), f"“{reference.stem}”") if ours else text
 
     def _on_news(self, news: protocol.News, text: str) -> None:
         if self._request is not None and isinstance(news, protocol.Progress):
