@@ -67,8 +67,10 @@ class Accuracy(QObject):
         self._show_soon.setSingleShot(True)
         self._show_soon.timeout.connect(self.dock.show_choices)
         self._connect()
-        iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
-        iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.point_dock)
+        self.points.show_results()  # where the project was closed while points were labelled
+        side = Qt.DockWidgetArea.RightDockWidgetArea
+        iface.addTabifiedDockWidget(side, self.dock, ["protolabelDock"], True)
+        iface.addTabifiedDockWidget(side, self.point_dock, [self.dock.objectName()])
         self.point_dock.hide()
 
     def close(self) -> None:
@@ -285,6 +287,7 @@ class Accuracy(QObject):
     def _on_loaded(self) -> None:
         """Nothing of another project's map stays."""
         self._assessment = None
+        self.points.show_results()
         self.dock.view.hide()
         if not self.busy:
             self.dock.bar.show_idle("")

@@ -12,6 +12,8 @@ from qgis.PyQt.QtCore import QLocale
 from .expectation import number_text
 from .translation import tr
 
+_PLUS_MINUS = "\u2009±\u2009"  # with thin spaces
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -164,7 +166,7 @@ def meaning(assessment: Assessment) -> str:
     overall = assessment.best_overall
     if overall is None:
         return tr("Nothing can be told yet.")
-    out_of = 10 if overall.value <= 0.95 else 100
+    out_of = 10 if overall.value < 0.9 else 100
     told = (
         tr("About {0} of {1} places in the map are right.")
         if assessment.overall is not None
@@ -202,7 +204,7 @@ def estimate_text(estimate: Estimate | None, other: float | None = None) -> str:
     if estimate is None:
         return number_text(other)
     margin = estimate.margin
-    return number_text(estimate.value) + (f" ± {number_text(margin)}" if margin is not None else "")
+    return number_text(estimate.value) + (f"{_PLUS_MINUS}{number_text(margin)}" if margin is not None else "")
 
 
 def area_text(item: ClassAccuracy) -> str:
@@ -210,7 +212,7 @@ def area_text(item: ClassAccuracy) -> str:
     if item.area is None:
         return _size(item.mapped_area)
     margin = item.area.margin
-    return _size(item.area.value) + (f" ± {_size(margin)}" if margin is not None else "")
+    return _size(item.area.value) + (f"{_PLUS_MINUS}{_size(margin)}" if margin is not None else "")
 
 
 def percent_text(value: float) -> str:

@@ -24,6 +24,7 @@ from .results import RESULT_PROPERTY, classes_of
 from .sample_points import SamplePoints, SamplePointsError, style_sample
 from .translation import tr
 
+_HIDDEN = "protolabel/hidden"  # of nodes in the layer tree that are out of sight for a while
 _CONTEXT = 100  # pixels of the map around a point that are seen at first
 
 
@@ -47,7 +48,6 @@ class PointLabeling(QObject):
         self._entries: dict[int, ClassEntry] = {}
         self._map_id = ""
         self._index = 0
-        self._hidden: list[str] = []  # ids of layers that were taken out of sight
         dock.classChosen.connect(self.label)
         dock.nextRequested.connect(lambda: self.go(1))
         dock.previousRequested.connect(lambda: self.go(-1))
@@ -118,11 +118,12 @@ class PointLabeling(QObject):
         points, self._points = self._points, None
         if points is None:
             return
+        points.leave_out_of_sight(None)
         points.close()
         points.deleteLater()
         self._keys.release()
         self._marker.clear()
-        self._show_results()
+        self.show_results()
         label_map = self._project.mapLayer(self._map_id)
         if label_map is not None:
             label_map.styleChanged.disconnect(self._on_style)
@@ -188,6 +189,7 @@ class PointLabeling(QObject):
         if points is not None:
             self._index = min(self._index, len(points) - 1)
             self._dock.show_point(self._index, len(points), points[self._index], points.count())
+            points.leave_out_of_sight(self._index)
 
     def _show_place(self, at_first_scale: bool = False) -> None:
         """Bring the point into the middle of the map, and mark its pixel; the analyst's scale stays."""
@@ -259,7 +261,7 @@ class PointLabeling(QObject):
     def _on_prediction(self, shown: bool) -> None:
         if self._points is not None:
             if shown:
-                self._show_results()
+                self.show_results()
             else:
                 self._hide_results()
             self._show_point()
@@ -274,11 +276,11 @@ class PointLabeling(QObject):
             )
             if is_answer and node.itemVisibilityChecked():
                 node.setItemVisibilityChecked(False)
-                self._hidden.append(layer.id())
+                node.setCustomProperty(_HIDDEN, True)  # kept with the project, which may be closed meanwhile
 
-    def _show_results(self) -> None:
-        hidden, self._hidden = self._hidden, []
-        for id in hidden:
-            node = self._project.layerTreeRoot().findLayer(id)
-            if node is not None:
+    def show_results(self) -> None:
+        """Show again what was taken out of sight, be it before the project was closed."""
+        for node in self._project.layerTreeRoot().findLayers():
+            if node.customProperty(_HIDDEN):
+                node.removeCustomProperty(_HIDDEN)
                 node.setItemVisibilityChecked(True)

@@ -10,10 +10,12 @@ from pathlib import Path
 from qgis.core import (
     NULL,
     QgsCategorizedSymbolRenderer,
+    QgsExpressionContextUtils,
     QgsFeature,
     QgsMapLayer,
     QgsMarkerSymbol,
     QgsPointXY,
+    QgsProperty,
     QgsRendererCategory,
     QgsSimpleMarkerSymbolLayer,
     QgsVectorDataProvider,
@@ -22,12 +24,13 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from .classes import ClassEntry
-from .compat import POINT_GEOMETRY
+from .compat import LAYER_ENABLED, POINT_GEOMETRY
 from .support_layer import missing_file
 from .translation import tr
 
 TABLE = "points"  # name of the layer inside of the GeoPackage
 _FIELDS = ("point_id", "map_class", "class_id", "class_name", "skipped")
+_NOT_DRAWN = "protolabel_not_drawn"  # variable of the layer: id of a feature
 _OPEN, _SKIPPED = "-", "x"  # categories of the style beside the class ids
 
 
@@ -167,6 +170,13 @@ class SamplePoints(QObject):
         self.changed.emit()
         return index
 
+    def leave_out_of_sight(self, index: int | None) -> None:
+        """Do not draw one of the points, since its ring would cover the pixel to be looked at; None draws all."""
+        if self._layer is not None:
+            hidden = -1 if index is None else self._points[index].feature
+            QgsExpressionContextUtils.setLayerVariable(self._layer, _NOT_DRAWN, hidden)
+            self._layer.triggerRepaint()
+
     def _change(self, index: int, point: SamplePoint) -> None:
         self._write(point)
         self._undo.append((index, self[index]))
@@ -265,6 +275,9 @@ def _symbol(shape: str, color: str) -> QgsMarkerSymbol:
     symbol = QgsMarkerSymbol.createSimple({**ring, "outline_color": "0,0,0,160", "outline_width": "1.2"})
     bright = {**ring, "outline_color": color, "outline_width": "0.7"}
     symbol.appendSymbolLayer(QgsSimpleMarkerSymbolLayer.create(bright))
+    drawn = QgsProperty.fromExpression(f"$id <> to_int(coalesce(@{_NOT_DRAWN}, -1))")
+    for layer in symbol.symbolLayers():
+        layer.setDataDefinedProperty(LAYER_ENABLED, drawn)
     return symbol
 
 

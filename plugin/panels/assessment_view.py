@@ -48,9 +48,9 @@ class AssessmentView(QGroupBox):
         head.addWidget(self._interval, 1)
         layout = QVBoxLayout(self)
         layout.addLayout(head)
-        for part in (self._meaning, self._build_means(), self.classes, self._caption, self.confusion):
+        for part in (self._meaning, self._build_means(), self._build_buttons(), self.classes):
             layout.addWidget(part)
-        for part in (self._basis, self._notes, self._build_buttons()):
+        for part in (self._caption, self.confusion, self._basis, self._notes):
             layout.addWidget(part)
         self.hide()
 

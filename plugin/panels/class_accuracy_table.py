@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import (
-    QAbstractItemView,
-    QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
-    QWidget,
-)
+from qgis.PyQt.QtWidgets import QTableWidgetItem, QWidget
 
 from ..assessment import (
     Assessment,
@@ -22,24 +16,21 @@ from ..assessment import (
 )
 from ..translation import tr
 from .swatch import swatch
+from .whole_table import WholeTable
 
 
-class ClassAccuracyTable(QTableWidget):
+class ClassAccuracyTable(WholeTable):
     """One row a class; a column's tooltip tells what its numbers mean, a cell's what they are precisely."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("protolabelClassAccuracy")
         self.setAccessibleName(tr("Accuracy of the classes"))
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setShowGrid(False)
         self.setAlternatingRowColors(True)
         self.verticalHeader().hide()
         self.setColumnCount(6)
-        self.horizontalHeader().setStretchLastSection(True)
+        self._name_width = _LONGEST
         self.setWordWrap(False)
 
     def show_assessment(self, assessment: Assessment) -> None:
@@ -70,9 +61,15 @@ class ClassAccuracyTable(QTableWidget):
         for row, entry in enumerate(assessment.classes):
             self._show_class(row, entry, assessment)
         self.resizeColumnsToContents()
-        self.setColumnWidth(0, min(self.columnWidth(0), _LONGEST))
+        self._name_width = min(self.columnWidth(0), _LONGEST)
         self.resizeRowsToContents()
-        self._fit_height()
+        self.fit()
+
+    def fit(self) -> None:
+        """Give the names the room that the numbers leave."""
+        numbers = sum(self.columnWidth(column) for column in range(1, self.columnCount()))
+        self.setColumnWidth(0, max(self._name_width, self.viewport().width() - numbers))
+        super().fit()
 
     def _show_class(self, row: int, entry: ClassAccuracy, assessment: Assessment) -> None:
         name = QTableWidgetItem(swatch(entry.color), entry.name)
@@ -95,12 +92,6 @@ class ClassAccuracyTable(QTableWidget):
             item.setTextAlignment(_RIGHT)
             item.setToolTip(tip)
             self.setItem(row, column, item)
-
-    def _fit_height(self) -> None:
-        """Be as high as the rows are; the panel around it scrolls."""
-        rows = sum(self.rowHeight(row) for row in range(self.rowCount()))
-        bar = self.horizontalScrollBar().sizeHint().height()
-        self.setFixedHeight(rows + self.horizontalHeader().sizeHint().height() + bar + 4)
 
 
 _LONGEST = 130  # pixels of a class name

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from qgis.PyQt.QtCore import QRect, QSize, Qt
 from qgis.PyQt.QtGui import QBrush, QColor, QPainter
-from qgis.PyQt.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
-    QWidget,
-)
+from qgis.PyQt.QtWidgets import QHeaderView, QTableWidgetItem, QWidget
 
 from ..assessment import Assessment, percent_text, short_text, whole_text
 from ..translation import tr
 from .swatch import swatch
+from .whole_table import WholeTable
 
 _RIGHT, _WRONG = QColor("#1b7f5c"), QColor("#d55e00")  # told apart by colour-blind eyes, too
 _LONGEST = 110  # pixels of a class name in the header
 _PAD = 6
 
 
-class ConfusionTable(QTableWidget):
+class ConfusionTable(WholeTable):
     """Each cell is as dark as its share of its row: green where map and reference agree, orange where they differ."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("protolabelConfusion")
         self.setAccessibleName(tr("Confusion matrix"))
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setHorizontalHeader(_UprightHeader(self))
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def show_assessment(self, assessment: Assessment) -> None:
         """Show the counts of an assessment."""
@@ -58,16 +49,10 @@ class ConfusionTable(QTableWidget):
         self.resizeRowsToContents()
         widest = max((self.sizeHintForColumn(column) for column in range(len(names))), default=0)
         self.horizontalHeader().setMinimumSectionSize(max(widest, self.fontMetrics().height()) + _PAD)
-        self._fit_height()
+        self.fit()
 
     def _short(self, name: str) -> str:
         return self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _LONGEST)
-
-    def _fit_height(self) -> None:
-        """Be as high as the rows are; the panel around it scrolls."""
-        rows = sum(self.rowHeight(row) for row in range(self.rowCount()))
-        bar = self.horizontalScrollBar().sizeHint().height()
-        self.setFixedHeight(rows + self.horizontalHeader().sizeHint().height() + bar + 4)
 
     @staticmethod
     def _tip(assessment: Assessment, row: str, column: str, count: int, share: float) -> str:
@@ -86,8 +71,8 @@ class _UprightHeader(QHeaderView):
     def sizeHint(self) -> QSize:
         """As high as the longest title."""
         texts = [self._title(section) for section in range(self.count())]
-        longest = max((self.fontMetrics().boundingRect(text).width() for text in texts), default=0)
-        return QSize(super().sizeHint().width(), min(longest, _LONGEST) + 2 * _PAD)
+        longest = max((self.fontMetrics().horizontalAdvance(text) for text in texts), default=0)
+        return QSize(super().sizeHint().width(), min(longest, _LONGEST) + 2 * _PAD + 2)
 
     def sectionSizeFromContents(self, section: int) -> QSize:
         """As wide as a title is high."""

@@ -128,6 +128,7 @@ def scenario(report: Report) -> None:
 
     # How good the map is.
     point_dock.close()
+    values["map_is_back"] = project.layerTreeRoot().findLayer(accuracy.session.label_map.id()).isVisible()
     button("Assess").click()
     wait_until(lambda: not accuracy.busy, "the assessment", 120)
     pause(1.0)

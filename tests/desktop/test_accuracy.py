@@ -84,7 +84,7 @@ def test_from_map_to_report(qgis: Callable[..., dict[str, Any]], scene: dict[str
     assert values["after_some"].startswith("12 labelled, 47 left, 1 skipped"), values["after_some"]
     assert values["saved"] and values["ended_with_project"]
     assert values["count_after_reading"].startswith("12 of 60 points labelled, 1 skipped")
-    assert values["resumed_at"] == 13
+    assert values["resumed_at"] == 13 and values["map_is_back"]
 
     # The truth was told at each point: the interval holds the share of the map that is right.
     assert values["bar"] == "" and values["raster_bar"] == ""

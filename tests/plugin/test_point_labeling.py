@@ -6,13 +6,14 @@ import pytest
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsMapRendererCustomPainterJob,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
 )
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QKeySequence
+from qgis.PyQt.QtGui import QColor, QImage, QKeySequence, QPainter
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QCheckBox, QLabel, QMainWindow, QPushButton, QShortcut, QToolButton
 
@@ -192,6 +193,42 @@ def test_map_is_hidden_unless_it_is_asked_for(desk) -> None:
     assert not desk.shown() and not says.isVisible()
     desk.dock.close()
     assert desk.shown() and not desk.labeling.active
+
+
+def test_map_comes_back_where_the_project_was_closed_meanwhile(desk, plugin_module, tmp_path) -> None:
+    desk.start()
+    assert desk.project.write(str(tmp_path / "p.qgz"))
+    desk.labeling.stop()
+    assert desk.project.read(str(tmp_path / "p.qgz"))
+    node = next(n for n in desk.project.layerTreeRoot().findLayers() if n.layer().name() == "labels")
+    assert not node.itemVisibilityChecked()
+    desk.labeling.show_results()
+    assert node.itemVisibilityChecked()
+    node.setItemVisibilityChecked(False)
+    desk.labeling.show_results()
+    assert not node.itemVisibilityChecked(), "only once"
+
+
+def test_ring_does_not_cover_the_pixel(desk) -> None:
+    def drawn() -> bool:
+        """Whether anything of the layer is in the middle of the map."""
+        desk.canvas.setLayers([desk.layer])
+        image = QImage(desk.canvas.mapSettings().outputSize(), QImage.Format.Format_RGB32)
+        image.fill(QColor("white"))
+        painter = QPainter(image)
+        job = QgsMapRendererCustomPainterJob(desk.canvas.mapSettings(), painter)
+        job.start()
+        job.waitForFinished()
+        painter.end()
+        x, y = image.width() // 2, image.height() // 2
+        return any(
+            image.pixelColor(x + dx, y + dy).lightness() < 200 for dx in range(-8, 9) for dy in range(-8, 9)
+        )
+
+    desk.start()
+    assert not drawn()
+    desk.labeling.stop()
+    assert drawn()
 
 
 def test_map_that_was_hidden_before_stays_so(desk) -> None:
