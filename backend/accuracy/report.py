@@ -36,6 +36,7 @@ def html(found: Assessment) -> str:
     return environment.get_template("report.html.j2").render(
         found=found,
         name=Path(found.labels).name,
+        intervals=found.design not in ("census", "partial"),
         kind=_KINDS[found.kind],
         design=_DESIGNS[found.design],
         units="points" if found.kind == "points" else "pixels",

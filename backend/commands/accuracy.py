@@ -11,6 +11,8 @@ import click
 if TYPE_CHECKING:
     from ..accuracy.assessment import Assessment
 
+_WIDTH = 110  # characters of the table at least: cut numbers would be of no use
+
 
 @click.command()
 @click.argument("labels", metavar="MAP")
@@ -79,13 +81,15 @@ def _print(found: Assessment) -> None:
             cells += [amount(area.value), amount(CONFIDENCE * area.se)]
         table.add_row(*cells)
     units = "points" if found.kind == "points" else "pixels"
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = Console(
+        width=max(Console().width, _WIDTH), highlight=False, soft_wrap=True, markup=False, emoji=False
+    )
     console.print(
         f"Overall accuracy {percent(estimates.overall.value)} (95 %: {interval(estimates.overall)}), kappa "
         f"{number(agreement.kappa)}, mean IoU {number(agreement.mean_iou)}, mean F1 {number(agreement.mean_f1)}; "
         f"{found.counted:,} {units} compared, {found.removed:,} removed under support polygons."
     )
-    console.print(table, soft_wrap=True)
+    console.print(table)
     if found.reliability is not None:
         console.print(f"Expected calibration error of the confidences: {percent(found.reliability.ece)}.")
     for text in (found.statement, *found.notes):
