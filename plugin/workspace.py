@@ -30,7 +30,7 @@ from .uncertain_places import UncertainPlaces
 if TYPE_CHECKING:
     from qgis.gui import QgisInterface
 
-    from .accuracy import Accuracy
+    from .accuracy.room import AccuracyRoom
 
 
 class Workspace(QObject):
@@ -55,7 +55,7 @@ class Workspace(QObject):
         self.dock = LabelingDock(self.session, service, iface.mainWindow())
         self._models: GuiRequest | None = None
         self.rectangle = AreaRectangle(canvas, self)
-        self._accuracy: Accuracy | None = None
+        self._accuracy: AccuracyRoom | None = None
         self._suggested = ""
         self._connect()
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
@@ -251,12 +251,12 @@ class Workspace(QObject):
     # Accuracy.
 
     @property
-    def accuracy(self) -> Accuracy:
+    def accuracy(self) -> AccuracyRoom:
         """The accuracy assessment, which is made when it is first asked for."""
         if self._accuracy is None:
-            from .accuracy import Accuracy
+            from .accuracy.room import AccuracyRoom
 
-            self._accuracy = Accuracy(self._iface, self.session, self._service, self)
+            self._accuracy = AccuracyRoom(self._iface, self.session, self._service, self)
             self._accuracy.said.connect(self.say)
             self._accuracy.refused.connect(self.warn)
             self._accuracy.dock.visibilityChanged.connect(self.accuracyShown)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qgis.gui import QgsDockWidget, QgsScrollArea
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QFrame, QVBoxLayout, QWidget
 
-from ..accuracy_session import AccuracySession
+from ..accuracy.assessment import Assessment
+from ..accuracy.session import AccuracySession
 from ..session import LabelingSession
 from ..translation import tr
 from .assess_bar import AssessBar
@@ -33,7 +34,7 @@ class AccuracyDock(QgsDockWidget):
         for section in (self.map, self.reference, self.bar, self.view):
             layout.addWidget(section)
         layout.addStretch(1)
-        area = QgsScrollArea()
+        self._area = area = QgsScrollArea()
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
@@ -42,6 +43,15 @@ class AccuracyDock(QgsDockWidget):
         session.changed.connect(self.show_choices)
         labeling.supportChanged.connect(self.show_choices)
         self.show_choices()
+
+    def show_assessment(self, assessment: Assessment) -> None:
+        """Show the numbers, and bring them into sight."""
+        self.view.show_assessment(assessment)
+        QTimer.singleShot(0, self._scroll_to_numbers)  # when they have their place
+
+    def _scroll_to_numbers(self) -> None:
+        if not self.view.isHidden():
+            self._area.verticalScrollBar().setValue(self.view.y())
 
     def show_choices(self) -> None:
         """Show what the sessions take."""

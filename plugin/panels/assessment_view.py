@@ -13,7 +13,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..assessment import Assessment, basis, headline, meaning, number_text, percent_text
+from ..accuracy.assessment import Assessment, basis, headline, meaning, number_text, percent_text
 from ..translation import tr
 from .class_accuracy_table import ClassAccuracyTable
 from .confusion_table import ConfusionTable
@@ -142,7 +142,9 @@ def _tile(name: str, title: str, tip: str) -> tuple[QWidget, QLabel]:
     font.setBold(True)
     font.setPointSizeF(font.pointSizeF() * 1.2)
     number.setFont(font)
-    caption.setEnabled(False)
+    small = caption.font()
+    small.setPointSizeF(small.pointSizeF() * 0.9)
+    caption.setFont(small)
     caption.setWordWrap(True)
     column = QVBoxLayout(frame)
     column.setContentsMargins(6, 4, 6, 4)

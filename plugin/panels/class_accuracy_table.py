@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QTableWidgetItem, QWidget
 
-from ..assessment import (
+from ..accuracy.assessment import (
     Assessment,
     ClassAccuracy,
     Estimate,

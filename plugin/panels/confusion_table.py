@@ -6,7 +6,7 @@ from qgis.PyQt.QtCore import QRect, QSize, Qt
 from qgis.PyQt.QtGui import QBrush, QColor, QPainter
 from qgis.PyQt.QtWidgets import QHeaderView, QTableWidgetItem, QWidget
 
-from ..assessment import Assessment, percent_text, short_text, whole_text
+from ..accuracy.assessment import Assessment, percent_text, short_text, whole_text
 from ..translation import tr
 from .swatch import swatch
 from .whole_table import WholeTable

@@ -25,7 +25,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...backend import protocol
-from ..assessment import percent_text
+from ..accuracy.assessment import percent_text
 from ..backend_service import BackendService
 from ..gui_request import GuiRequest
 from ..translation import tr

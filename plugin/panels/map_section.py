@@ -6,7 +6,7 @@ from qgis.core import QgsMapLayerProxyModel, QgsRasterLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtWidgets import QFormLayout, QGroupBox, QLabel, QWidget
 
-from ..accuracy_session import NO_CONFIDENCE, AccuracySession
+from ..accuracy.session import NO_CONFIDENCE, AccuracySession
 from ..results import classes_of
 from ..translation import tr
 from .shrinking import shrinkable

@@ -21,8 +21,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..accuracy.sample_points import SampleCount, SamplePoint
 from ..classes import ClassEntry
-from ..sample_points import SampleCount, SamplePoint
 from ..translation import tr
 from .swatch import swatch
 

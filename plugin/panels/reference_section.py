@@ -16,8 +16,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..accuracy_session import AccuracySession, ReferenceKind
-from ..sample_points import SamplePoints, SamplePointsError, is_sample_layer
+from ..accuracy.sample_points import SampleCount, SamplePoints, SamplePointsError, is_sample_layer
+from ..accuracy.session import AccuracySession, ReferenceKind
 from ..session import LabelingSession
 from ..support_layer import count_polygons, is_support_layer
 from ..translation import tr
@@ -61,13 +61,14 @@ class ReferenceSection(QGroupBox):
         self._label.setEnabled(is_sample_layer(layer))
         self._without_support.setChecked(session.choices.without_support)
         self._without_support.setEnabled(self._labeling.support is not None)
-        self.show_count()
-
-    def show_count(self) -> None:
-        """Tell how much reference there is."""
-        text = self._count_text(self._chosen_layer())
+        text = self._count_text(layer)
         self._about.setText(text)
         self._about.setVisible(bool(text))
+
+    def show_labels(self, count: SampleCount) -> None:
+        """Tell how far the labelling of the points is."""
+        if self._session.kind is ReferenceKind.POINTS:
+            self._about.setText(_labels_text(count))
 
     def _build_inputs(self) -> None:
         self._kind = shrinkable(QComboBox())
@@ -179,5 +180,10 @@ def _points_text(layer: object) -> str:
         return tr("{0} points").format(layer.featureCount())
     count = points.count()
     points.close()
-    text = tr("{0} of {1} points labelled").format(count.labelled, len(points))
+    return _labels_text(count)
+
+
+def _labels_text(count: SampleCount) -> str:
+    total = count.labelled + count.left + count.skipped
+    text = tr("{0} of {1} points labelled").format(count.labelled, total)
     return text + (tr(", {0} skipped").format(count.skipped) if count.skipped else "")

@@ -45,7 +45,7 @@ class Desk:
         self.project.addMapLayer(self.labels)
         qgis_iface.mapCanvas().setDestinationCrs(self.labels.crs())
         self.labeling = plugin_module("plugin.session").LabelingSession(self.project)
-        self.accuracy = plugin_module("plugin.accuracy").Accuracy(qgis_iface, self.labeling, service)
+        self.accuracy = plugin_module("plugin.accuracy.room").AccuracyRoom(qgis_iface, self.labeling, service)
         self.said, self.refused = [], []
         self.accuracy.said.connect(self.said.append)
         self.accuracy.refused.connect(self.refused.append)
@@ -135,7 +135,7 @@ def test_against_a_raster(against_raster, qtbot) -> None:
     desk = against_raster
     assert desk.assess(qtbot) == ""
     # 6 of 120 columns are wrong at each of the two borders.
-    assert desk.text("Overall") == "90.0 %" and "9 of 10" in desk.text("Meaning")
+    assert desk.text("Overall") == "90.0 %" and "90 of 100" in desk.text("Meaning")
     assert desk.cells("Confusion") == [["3600", "0", "0"], ["540", "3060", "0"], ["0", "540", "3060"]]
     assert desk.seen(desk.view) and desk.text("Basis").startswith("Counted: 10,800 pixels")
     rows = desk.cells("ClassAccuracy")
@@ -146,7 +146,7 @@ def test_against_a_raster(against_raster, qtbot) -> None:
 
 def test_report_is_opened_and_saved(against_raster, qtbot, tmp_path, monkeypatch) -> None:
     desk, opened = against_raster, []
-    module = desk.plugin_module("plugin.accuracy")
+    module = desk.plugin_module("plugin.accuracy.room")
     monkeypatch.setattr(module.QDesktopServices, "openUrl", opened.append)
     desk.assess(qtbot)
     desk.find(QPushButton, "OpenReport").click()

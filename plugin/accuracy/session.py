@@ -11,9 +11,9 @@ from typing import Any
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from .results import RESULT_PROPERTY, classes_of
-from .run_control import beside
-from .session import LabelingSession, is_readable
+from ..results import RESULT_PROPERTY, classes_of
+from ..run_control import beside
+from ..session import LabelingSession, is_readable
 
 NO_CONFIDENCE = "none"
 _USUAL_FIELDS = ("class_id", "class", "class_name")

@@ -22,7 +22,7 @@ print(json.dumps([(f["point_id"], f["class_id"], f["class_name"], f["skipped"]) 
 
 @pytest.fixture
 def module(plugin_module, qgis_new_project):
-    return plugin_module("plugin.sample_points")
+    return plugin_module("plugin.accuracy.sample_points")
 
 
 @pytest.fixture

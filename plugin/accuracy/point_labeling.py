@@ -15,14 +15,14 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
-from .canvas.point_keys import PointKeys
-from .canvas.point_marker import PointMarker
-from .classes import ClassEntry
-from .panels.point_dock import PointDock
+from ..canvas.point_keys import PointKeys
+from ..canvas.point_marker import PointMarker
+from ..classes import ClassEntry
+from ..panels.point_dock import PointDock
+from ..results import RESULT_PROPERTY, classes_of
+from ..translation import tr
 from .pixel_grid import PixelGrid, corners
-from .results import RESULT_PROPERTY, classes_of
-from .sample_points import SamplePoints, SamplePointsError, style_sample
-from .translation import tr
+from .sample_points import SampleCount, SamplePoints, SamplePointsError, style_sample
 
 _HIDDEN = "protolabel/hidden"  # of nodes in the layer tree that are out of sight for a while
 _CONTEXT = 100  # pixels of the map around a point that are seen at first
@@ -78,6 +78,10 @@ class PointLabeling(QObject):
     def index(self) -> int:
         """Which point is in hand, from 0."""
         return self._index
+
+    def count(self) -> SampleCount | None:
+        """How far the labelling is, None while there is none."""
+        return self._points.count() if self._points is not None else None
 
     def start(self, layer: QgsVectorLayer, label_map: QgsRasterLayer) -> None:
         """Label the points of a layer, from the first that is not labelled yet.

@@ -16,28 +16,29 @@ from qgis.PyQt.QtCore import QObject, Qt, QTimer, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ..backend import protocol
-from .accuracy_request import accuracy_fields, map_source, support_file
-from .accuracy_session import AccuracySession, ReferenceKind
+from ...backend import protocol
+from ..backend_service import BackendService
+from ..file_names import points_path
+from ..gui_request import GuiRequest
+from ..label_run import stage_text
+from ..panels.accuracy_dock import AccuracyDock
+from ..panels.draw_points_dialog import DrawPointsDialog, PointPlan
+from ..panels.point_dock import PointDock
+from ..request_fields import NotReadyError
+from ..results import classes_of
+from ..session import LabelingSession
+from ..translation import tr
 from .assessment import Assessment, read_assessment
-from .backend_service import BackendService
-from .file_names import points_path
-from .gui_request import GuiRequest
-from .panels.accuracy_dock import AccuracyDock
-from .panels.draw_points_dialog import DrawPointsDialog, PointPlan
-from .panels.point_dock import PointDock
 from .point_labeling import PointLabeling
-from .request_fields import NotReadyError
-from .results import classes_of
+from .request import accuracy_fields, map_source, support_file
 from .sample_points import SamplePointsError, open_sample, style_sample
-from .session import LabelingSession
-from .translation import tr
+from .session import AccuracySession, ReferenceKind
 
 if TYPE_CHECKING:
     from qgis.gui import QgisInterface
 
 
-class Accuracy(QObject):
+class AccuracyRoom(QObject):
     """All that is open for it; :meth:`close` leaves nothing of it."""
 
     said = pyqtSignal(str)
@@ -111,7 +112,7 @@ class Accuracy(QObject):
         except (NotReadyError, protocol.ProtocolError) as error:
             self.dock.bar.show_idle(str(error))
             return
-        self._send(message, tr("Comparing map and reference"), self._on_assessed)
+        self._send(message, "assessing", self._on_assessed)
 
     def cancel(self) -> None:
         """Cancel what runs."""
@@ -135,7 +136,7 @@ class Accuracy(QObject):
         dialog = DrawPointsDialog(self._service, labels, support, output, self._iface.mainWindow())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.planned.connect(lambda plan: self._draw(labels, support, plan))
-        dialog.destroyed.connect(self._on_dialog_gone)
+        dialog.destroyed.connect(lambda: self._on_dialog_gone(dialog))
         self._dialog = dialog
         dialog.show()
 
@@ -227,7 +228,7 @@ class Accuracy(QObject):
         bar.cancelRequested.connect(self.cancel)
         view.openRequested.connect(self.open_report)
         view.saveRequested.connect(self.save_report)
-        self.points.changed.connect(reference.show_count)
+        self.points.changed.connect(self._on_labels)
         self.points.ended.connect(self.point_dock.hide)
         self.points.refused.connect(self.refused)
         self.session.loaded.connect(self._on_loaded)
@@ -241,17 +242,17 @@ class Accuracy(QObject):
             0, labels=labels, output=str(plan.output), count=plan.count, minimum=plan.minimum, seed=plan.seed,
             support=support,
         )  # fmt: skip
-        self._send(message, tr("Drawing points"), self._on_drawn)
+        self._send(message, "sampling", self._on_drawn)
 
-    def _send(self, message: Any, text: str, then: Callable[[dict[str, Any]], None]) -> None:
+    def _send(self, message: Any, stage: str, then: Callable[[dict[str, Any]], None]) -> None:
         layers = (self.session.label_map, self.session.raster)  # others were written to files of their own
         self._layers_in_use = [layer.id() for layer in layers if layer is not None]
         self._request = request = GuiRequest(self)
-        request.news.connect(lambda news: self._on_news(news, text))
+        request.news.connect(self._on_news)
         request.done.connect(lambda value: self._on_done(value, then))
         request.failed.connect(lambda text: self._end(self._with_names(text, message)))
         request.cancelled.connect(lambda: self._end(tr("Cancelled; nothing was written.")))
-        self.dock.bar.show_running(f"{text}…")
+        self.dock.bar.show_running(f"{stage_text(stage)}…")
         request.send(self._service, message)
 
     def _on_done(self, value: dict[str, Any], then: Callable[[dict[str, Any]], None]) -> None:
@@ -268,21 +269,27 @@ class Accuracy(QObject):
         ours = self._folder in reference.parents
         return text.replace(str(reference), f"“{reference.stem}”") if ours else text
 
-    def _on_news(self, news: protocol.News, text: str) -> None:
+    def _on_news(self, news: protocol.News) -> None:
         if self._request is not None and isinstance(news, protocol.Progress):
-            self.dock.bar.show_running(text, news.done, news.total, news.seconds_left)
+            self.dock.bar.show_running(stage_text(news.stage), news.done, news.total, news.seconds_left)
 
     def _on_assessed(self, value: dict[str, Any]) -> None:
         self._assessment = read_assessment(value)
-        self.dock.view.show_assessment(self._assessment)
+        self.dock.show_assessment(self._assessment)
         self.assessed.emit(self._assessment)
 
     def _on_drawn(self, value: dict[str, Any]) -> None:
         self.open_points(Path(value["output"]))
         self.dock.bar.show_idle(tr("{0} points are drawn: choose Label Points.").format(value["points"]))
 
-    def _on_dialog_gone(self, *dialog: object) -> None:
-        self._dialog = None
+    def _on_dialog_gone(self, dialog: object) -> None:
+        if self._dialog is dialog:  # and not another one that was opened meanwhile
+            self._dialog = None
+
+    def _on_labels(self) -> None:
+        count = self.points.count()
+        if count is not None:
+            self.dock.reference.show_labels(count)
 
     def _on_loaded(self) -> None:
         """Nothing of another project's map stays."""

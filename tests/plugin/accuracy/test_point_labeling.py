@@ -29,7 +29,7 @@ class Desk:
         self.labels = QgsRasterLayer(str(assessed_map.labels), "labels")
         plugin_module("plugin.results").style_labels(self.labels)
         self.project.addMapLayer(self.labels)
-        self.layer = plugin_module("plugin.sample_points").open_sample(sample_file)
+        self.layer = plugin_module("plugin.accuracy.sample_points").open_sample(sample_file)
         self.project.addMapLayer(self.layer)
         self.window = QMainWindow()
         qtbot.addWidget(self.window)
@@ -44,7 +44,7 @@ class Desk:
         self.window.show()
         qtbot.waitExposed(self.window)
         self.window.activateWindow()
-        module = plugin_module("plugin.point_labeling")
+        module = plugin_module("plugin.accuracy.point_labeling")
         self.labeling = module.PointLabeling(self.canvas, self.project, self.dock)
         self.refused = []
         self.labeling.refused.connect(self.refused.append)
@@ -277,7 +277,7 @@ def test_map_is_removed(desk) -> None:
 
 def test_label_that_cannot_be_saved_is_told(desk, plugin_module, monkeypatch) -> None:
     desk.start()
-    monkeypatch.setattr(plugin_module("plugin.sample_points").os, "access", lambda path, mode: False)
+    monkeypatch.setattr(plugin_module("plugin.accuracy.sample_points").os, "access", lambda path, mode: False)
     desk.click("Class2", QPushButton)
     assert "nothing was saved" in desk.text("Message") and desk.text("Number") == "Point 1 of 9"
     assert not desk.dock.findChild(QPushButton, "protolabelPointClass2").isChecked()
@@ -291,7 +291,7 @@ def test_class_list_changes(desk, plugin_module, monkeypatch) -> None:
     desk.key(KEY.Key_3)
     entry = plugin_module("plugin.classes").ClassEntry
     changed = (entry(1, "building", "#d55e00"), entry(2, "path", "#777777"))
-    monkeypatch.setattr(plugin_module("plugin.point_labeling"), "classes_of", lambda layer: changed)
+    monkeypatch.setattr(plugin_module("plugin.accuracy.point_labeling"), "classes_of", lambda layer: changed)
     desk.labels.emitStyleChanged()
     assert "classes that this map does not have (3)" in desk.text("Message")
     desk.key(KEY.Key_3)  # is no class any more
@@ -303,7 +303,7 @@ def test_class_list_changes(desk, plugin_module, monkeypatch) -> None:
 
 
 def test_raster_without_classes(desk, plugin_module, make_geotiff) -> None:
-    error = plugin_module("plugin.sample_points").SamplePointsError
+    error = plugin_module("plugin.accuracy.sample_points").SamplePointsError
     with pytest.raises(error, match="names no classes"):
         desk.labeling.start(desk.layer, QgsRasterLayer(str(make_geotiff("plain.tif")), "plain"))
     assert not desk.labeling.active

@@ -23,10 +23,10 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from .classes import ClassEntry
-from .compat import LAYER_ENABLED, POINT_GEOMETRY
-from .support_layer import missing_file
-from .translation import tr
+from ..classes import ClassEntry
+from ..compat import LAYER_ENABLED, POINT_GEOMETRY
+from ..support_layer import missing_file
+from ..translation import tr
 
 TABLE = "points"  # name of the layer inside of the GeoPackage
 _FIELDS = ("point_id", "map_class", "class_id", "class_name", "skipped")

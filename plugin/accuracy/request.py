@@ -7,12 +7,12 @@ from typing import Any
 
 from qgis.core import QgsFileUtils, QgsProject, QgsRasterLayer, QgsVectorFileWriter, QgsVectorLayer
 
-from .accuracy_session import AccuracySession, ReferenceKind
-from .request_fields import NotReadyError
+from ..request_fields import NotReadyError
+from ..session import LabelingSession, is_readable
+from ..support_layer import count_polygons, is_support_layer
+from ..translation import tr
 from .sample_points import SamplePoints, SamplePointsError, is_sample_layer
-from .session import LabelingSession, is_readable
-from .support_layer import count_polygons, is_support_layer
-from .translation import tr
+from .session import AccuracySession, ReferenceKind
 
 # Fields of sample points and of support layers that mean something to the backend.
 _KNOWN_FIELDS = (

@@ -9,8 +9,8 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QLocale
 
-from .expectation import number_text
-from .translation import tr
+from ..expectation import number_text
+from ..translation import tr
 
 _PLUS_MINUS = "\u2009±\u2009"  # with thin spaces
 
