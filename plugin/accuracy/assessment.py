@@ -227,9 +227,9 @@ def whole_text(value: int) -> str:
 
 def short_text(value: int) -> str:
     """A count in four characters or so."""
-    for size, mark in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
-        if value >= size:
-            scaled = value / min(size, 10**3 if mark == "k" else size)
+    for least, size, mark in ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k")):
+        if value >= least:
+            scaled = value / size
             return QLocale().toString(scaled, "f", 0 if scaled >= 10 else 1) + mark
     return str(value)
 

@@ -22,7 +22,8 @@ from ..panels.point_dock import PointDock
 from ..results import RESULT_PROPERTY, classes_of
 from ..translation import tr
 from .pixel_grid import PixelGrid, corners
-from .sample_points import SampleCount, SamplePoints, SamplePointsError, style_sample
+from .sample_points import SampleCount, SamplePoints, SamplePointsError
+from .sample_style import leave_out_of_sight, style_sample
 
 _HIDDEN = "protolabel/hidden"  # of nodes in the layer tree that are out of sight for a while
 _CONTEXT = 100  # pixels of the map around a point that are seen at first
@@ -122,7 +123,8 @@ class PointLabeling(QObject):
         points, self._points = self._points, None
         if points is None:
             return
-        points.leave_out_of_sight(None)
+        if points.layer is not None:
+            leave_out_of_sight(points.layer, None)
         points.close()
         points.deleteLater()
         self._keys.release()
@@ -193,7 +195,8 @@ class PointLabeling(QObject):
         if points is not None:
             self._index = min(self._index, len(points) - 1)
             self._dock.show_point(self._index, len(points), points[self._index], points.count())
-            points.leave_out_of_sight(self._index)
+            if points.layer is not None:
+                leave_out_of_sight(points.layer, points[self._index].feature)
 
     def _show_place(self, at_first_scale: bool = False) -> None:
         """Bring the point into the middle of the map, and mark its pixel; the analyst's scale stays."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +27,10 @@ from ..session import LabelingSession
 from ..translation import tr
 from .assessment import Assessment, read_assessment
 from .point_labeling import PointLabeling
+from .report_files import save_report
 from .request import accuracy_fields, map_source, support_file
-from .sample_points import SamplePointsError, open_sample, style_sample
+from .sample_points import SamplePointsError, open_sample
+from .sample_style import style_sample
 from .session import AccuracySession, ReferenceKind
 
 if TYPE_CHECKING:
@@ -199,19 +198,13 @@ class AccuracyRoom(QObject):
         assessment = self._assessment
         if assessment is None or assessment.report is None:
             return
-        path = path if path.suffix.lower() in (".html", ".htm") else path.with_name(path.name + ".html")
-        copies = [(assessment.report, path)]
-        copies += [(table, path.with_name(f"{path.stem}_{table.name}")) for table in assessment.tables]
         try:
-            for source, target in copies:
-                _copy(source, target)
+            path, tables = save_report(assessment.report, assessment.tables, path)
         except OSError as error:
             text = tr("{0} cannot be written ({1}); choose another folder.")
             self.refused.emit(text.format(path, error.strerror or str(error)))
             return
-        self.said.emit(
-            tr("The report is saved as {0}, with {1} tables beside it.").format(path, len(copies) - 1)
-        )
+        self.said.emit(tr("The report is saved as {0}, with {1} tables beside it.").format(path, tables))
 
     def open_report(self) -> None:
         """Open the report in the browser."""
@@ -310,14 +303,3 @@ class AccuracyRoom(QObject):
 
     def _new_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folder))
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file beside its place, and put it there when it is whole."""
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        shutil.copyfile(source, part)
-        os.replace(part, target)
-    finally:
-        with suppress(OSError):
-            part.unlink()

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qgis.core import (
     NULL,
-    QgsCategorizedSymbolRenderer,
-    QgsExpressionContextUtils,
     QgsFeature,
     QgsMapLayer,
-    QgsMarkerSymbol,
     QgsPointXY,
-    QgsProperty,
-    QgsRendererCategory,
-    QgsSimpleMarkerSymbolLayer,
     QgsVectorDataProvider,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..classes import ClassEntry
-from ..compat import LAYER_ENABLED, POINT_GEOMETRY
+from ..compat import POINT_GEOMETRY
 from ..support_layer import missing_file
 from ..translation import tr
 
 TABLE = "points"  # name of the layer inside of the GeoPackage
 _FIELDS = ("point_id", "map_class", "class_id", "class_name", "skipped")
-_NOT_DRAWN = "protolabel_not_drawn"  # variable of the layer: id of a feature
-_OPEN, _SKIPPED = "-", "x"  # categories of the style beside the class ids
 
 
 class SamplePointsError(Exception):
@@ -170,13 +162,6 @@ class SamplePoints(QObject):
         self.changed.emit()
         return index
 
-    def leave_out_of_sight(self, index: int | None) -> None:
-        """Do not draw one of the points, since its ring would cover the pixel to be looked at; None draws all."""
-        if self._layer is not None:
-            hidden = -1 if index is None else self._points[index].feature
-            QgsExpressionContextUtils.setLayerVariable(self._layer, _NOT_DRAWN, hidden)
-            self._layer.triggerRepaint()
-
     def _change(self, index: int, point: SamplePoint) -> None:
         self._write(point)
         self._undo.append((index, self[index]))
@@ -249,36 +234,6 @@ def open_sample(path: Path) -> QgsVectorLayer:
     if not is_sample_layer(layer):
         raise SamplePointsError(tr("{0} is no file of sample points; choose another one.").format(path))
     return layer
-
-
-def style_sample(layer: QgsVectorLayer, entries: Sequence[ClassEntry]) -> None:
-    """Show points as rings in the colours of their classes, which leave the ground in sight; skipped ones as crosses.
-
-    What the map says stays hidden.
-    """
-    categories = [
-        QgsRendererCategory(str(entry.id), _symbol("circle", entry.color), entry.name) for entry in entries
-    ]
-    categories.append(QgsRendererCategory(_OPEN, _symbol("circle", "#ffffff"), tr("not labelled yet")))
-    categories.append(QgsRendererCategory(_SKIPPED, _symbol("cross2", "#ffffff"), tr("skipped")))
-    state = (
-        f'if("class_id" is not null, to_string("class_id"), if("skipped" = 1, \'{_SKIPPED}\', \'{_OPEN}\'))'
-    )
-    layer.setRenderer(QgsCategorizedSymbolRenderer(state, categories))
-    layer.emitStyleChanged()
-    layer.triggerRepaint()
-
-
-def _symbol(shape: str, color: str) -> QgsMarkerSymbol:
-    """A ring or a cross, over a dark one that makes it seen on bright ground."""
-    ring = {"name": shape, "color": "0,0,0,0", "size": "3.2"}
-    symbol = QgsMarkerSymbol.createSimple({**ring, "outline_color": "0,0,0,160", "outline_width": "1.2"})
-    bright = {**ring, "outline_color": color, "outline_width": "0.7"}
-    symbol.appendSymbolLayer(QgsSimpleMarkerSymbolLayer.create(bright))
-    drawn = QgsProperty.fromExpression(f"$id <> to_int(coalesce(@{_NOT_DRAWN}, -1))")
-    for layer in symbol.symbolLayers():
-        layer.setDataDefinedProperty(LAYER_ENABLED, drawn)
-    return symbol
 
 
 def _read_point(feature: QgsFeature) -> SamplePoint:

@@ -167,7 +167,7 @@ def test_other_files_are_refused(module, assessed_map, tmp_path) -> None:
 def test_style_tells_what_is_done(module, plugin_module, layer, points, road) -> None:
     from qgis.core import QgsExpressionContext, QgsExpressionContextUtils, QgsRenderContext
 
-    module.style_sample(layer, [road])
+    plugin_module("plugin.accuracy.sample_style").style_sample(layer, [road])
     points.label(0, road)
     points.skip(1)
     shown = []
