@@ -102,8 +102,8 @@ def told_gaps(
                 f"{_listed([classes[i].name for i in lonely])}: a single {unit} gives no standard error; "
                 f"{_FEW} are the least, 25 are better."
             )
-    if design in ("stratified", "assumed"):
-        notes += _told_faultless(estimates, classes, matrix)
+    if design in ("stratified", "assumed", "clusters"):
+        notes += _told_faultless(estimates, classes, matrix, design)
     return notes
 
 
@@ -119,19 +119,21 @@ def _told_frame(sizes: NDArray[np.int64], now: int) -> list[str]:
 
 
 def _told_faultless(
-    estimates: Estimates, classes: Sequence[ClassStyle], matrix: NDArray[np.int64]
+    estimates: Estimates, classes: Sequence[ClassStyle], matrix: NDArray[np.int64], design: Design
 ) -> list[str]:
-    """The rule of three: an interval of no width is not to be taken at its word."""
+    """An interval of no width is not to be taken at its word: the rule of three, for points."""
     faultless = [
-        f"{info.name} (errors below about {min(3 / row.sum(), 1):.0%})"
+        info.name
+        if design == "clusters"
+        else f"{info.name} (they may be up to about {min(3 / row.sum(), 1):.0%})"
         for info, row, item in zip(classes, matrix, estimates.users, strict=True)
         if item.value == 1 and item.se == 0 and row.sum() > 1
     ]
     if not faultless:
         return []
     return [
-        f"No error was found in {_listed(faultless)}; the interval of no width says only that errors are "
-        "rarer than that."
+        f"No error was found in what the map shows as {_listed(faultless)}; that is no proof that there is none, and "
+        "no interval can be given."
     ]
 
 
