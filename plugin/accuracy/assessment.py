@@ -31,8 +31,10 @@ class Estimate:
 
     @property
     def margin(self) -> float | None:
-        """Half the width of the interval."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+        """Half the width of the interval; None where there is none, or one of no width, which would tell too much."""
+        if self.low is None or self.high is None or self.high <= self.low:
+            return None
+        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def headline(assessment: Assessment) -> tuple[str, str]:
     overall = assessment.best_overall
     if overall is None:
         return "-", tr("overall accuracy")
-    if overall.low is None or overall.high is None:
+    if overall.low is None or overall.high is None or overall.margin is None:
         return percent_text(overall.value), tr("overall accuracy")
     interval = tr("overall accuracy\n{0} to {1} (95 % interval)")
     return percent_text(overall.value), interval.format(percent_text(overall.low), percent_text(overall.high))

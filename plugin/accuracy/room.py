@@ -63,6 +63,7 @@ class AccuracyRoom(QObject):
         self._dialog: DrawPointsDialog | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="protolabel-accuracy-"))
         self._assessment: Assessment | None = None
+        self._report: Path | None = None  # of it, where the user has saved it last
         self._show_soon = QTimer(self)
         self._show_soon.setSingleShot(True)
         self._show_soon.timeout.connect(self.dock.show_choices)
@@ -204,13 +205,13 @@ class AccuracyRoom(QObject):
             text = tr("{0} cannot be written ({1}); choose another folder.")
             self.refused.emit(text.format(path, error.strerror or str(error)))
             return
+        self._report = path
         self.said.emit(tr("The report is saved as {0}, with {1} tables beside it.").format(path, tables))
 
     def open_report(self) -> None:
         """Open the report in the browser."""
-        assessment = self._assessment
-        if assessment is not None and assessment.report is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(assessment.report)))
+        if self._report is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._report)))
 
     def _connect(self) -> None:
         reference, bar, view = self.dock.reference, self.dock.bar, self.dock.view
@@ -268,6 +269,7 @@ class AccuracyRoom(QObject):
 
     def _on_assessed(self, value: dict[str, Any]) -> None:
         self._assessment = read_assessment(value)
+        self._report = self._assessment.report
         self.dock.show_assessment(self._assessment)
         self.assessed.emit(self._assessment)
 
@@ -286,7 +288,7 @@ class AccuracyRoom(QObject):
 
     def _on_loaded(self) -> None:
         """Nothing of another project's map stays."""
-        self._assessment = None
+        self._assessment = self._report = None
         self.points.show_results()
         self.dock.view.hide()
         if not self.busy:

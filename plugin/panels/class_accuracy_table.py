@@ -102,7 +102,7 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 def _tip(estimate: Estimate | None, counted: float | None) -> str:
     if estimate is None:
         return tr("Of what was counted.")
-    if estimate.low is None or estimate.high is None:
+    if estimate.low is None or estimate.high is None or estimate.margin is None:
         return tr("Estimated for the whole map; of what was counted: {0}.").format(number_text(counted))
     return tr("Estimated for the whole map, 95 %: {0} to {1}; of what was counted: {2}.").format(
         percent_text(estimate.low), percent_text(estimate.high), number_text(counted)

@@ -33,6 +33,8 @@ from .swatch import swatch
 
 _SOON = 300  # milliseconds after the last change until the backend is asked
 _MOST = 100_000
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,10 @@ class DrawPointsDialog(QDialog):
         self._file.fileChanged.connect(self._check_file)
         self._table = QTableWidget(0, 3)
         self._table.setObjectName("protolabelPointsStrata")
-        self._table.setHorizontalHeaderLabels([tr("Class"), tr("Of the map"), tr("Points")])
+        for column, title in enumerate((tr("Class"), tr("Of the map"), tr("Points"))):
+            item = QTableWidgetItem(title)
+            item.setTextAlignment(_RIGHT if column else _LEFT)
+            self._table.setHorizontalHeaderItem(column, item)
         self._table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self._table.setAlternatingRowColors(True)
@@ -194,7 +199,7 @@ class DrawPointsDialog(QDialog):
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
                 if column:
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                    item.setTextAlignment(_RIGHT)
                 else:
                     item.setIcon(swatch(stratum["color"]))
                 self._table.setItem(row, column, item)

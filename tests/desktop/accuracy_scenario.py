@@ -111,6 +111,12 @@ def scenario(report: Report) -> None:
     report.screen("7_map_shown")
     point_dock.findChild(QWidget, "protolabelPointPrediction").click()
 
+    # Drawing polygons takes the keys, and labelling gives them back.
+    workspace.toggle_drawing(True)
+    values["drawing_ends_labelling"] = workspace.drawing.active and not accuracy.points.active
+    button("LabelPoints").click()
+    values["labelling_ends_drawing"] = accuracy.points.active and not workspace.drawing.active
+
     # The next day.
     values["saved"] = project.write()
     project.clear()
@@ -140,6 +146,7 @@ def scenario(report: Report) -> None:
     pause(0.5)
     report.picture("10_dock_with_points", dock)
     report.picture("11_numbers", dock.view)
+    accuracy.save_report_as(report.folder / "accuracy.html")
     accuracy.save_report_as(FOLDER / "accuracy.html")
     values["files"] = sorted(path.name for path in FOLDER.iterdir())
 

@@ -82,6 +82,7 @@ def test_from_map_to_report(qgis: Callable[..., dict[str, Any]], scene: dict[str
     assert Path(values["points_file"]) == scene["folder"] / "labels_points.gpkg"
     assert values["map_is_hidden"]
     assert values["after_some"].startswith("12 labelled, 47 left, 1 skipped"), values["after_some"]
+    assert values["drawing_ends_labelling"] and values["labelling_ends_drawing"]
     assert values["saved"] and values["ended_with_project"]
     assert values["count_after_reading"].startswith("12 of 60 points labelled, 1 skipped")
     assert values["resumed_at"] == 13 and values["map_is_back"]

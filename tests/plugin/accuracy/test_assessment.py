@@ -70,6 +70,9 @@ def test_estimates_with_margin(module) -> None:
     assert text.replace("\u2009", "") == "0.86±0.05"
     assert module.estimate_text(None, 0.5) == "0.50" and module.estimate_text(None) == "-"
     assert module.estimate_text(module.Estimate(0.86, None, None), 0.5) == "0.86"
+    assert module.estimate_text(module.Estimate(1.0, 1.0, 1.0)) == "1.00", (
+        "no error found is no proof of none"
+    )
 
 
 @pytest.mark.parametrize(

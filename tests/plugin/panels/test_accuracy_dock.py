@@ -159,6 +159,8 @@ def test_report_is_opened_and_saved(against_raster, qtbot, tmp_path, monkeypatch
     tables = list(tmp_path.glob("Genauigkeit ü_*.csv"))
     assert tables and all("," in path.read_text("utf-8") for path in tables)
     assert desk.said and not list(tmp_path.glob(".*part"))
+    desk.find(QPushButton, "OpenReport").click()
+    assert Path(opened[1].toLocalFile()) == tmp_path / "Genauigkeit ü.html"
 
 
 def test_report_that_cannot_be_saved(against_raster, qtbot, tmp_path) -> None:
