@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,23 @@ import json, sys
 from osgeo import ogr
 data = ogr.Open(sys.argv[1])
 print(json.dumps([(f["point_id"], f["class_id"], f["class_name"], f["skipped"]) for f in data.GetLayer(0)]))
+"""
+
+# A QGIS that dies in the middle of the labelling.
+_DIE = """
+import importlib, os, signal, sys
+from pathlib import Path
+from qgis.core import QgsApplication
+application = QgsApplication([], False)
+application.initQgis()
+sys.path.insert(0, sys.argv[2])
+name = sys.argv[3]
+entry = importlib.import_module(f"{name}.plugin.classes").ClassEntry(2, "road", "#999999")
+module = importlib.import_module(f"{name}.plugin.accuracy.sample_points")
+points = module.SamplePoints(module.open_sample(Path(sys.argv[1])))
+points.label(0, entry)
+points.skip(1)
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -59,6 +77,16 @@ def test_labels_are_in_the_file_at_once(points, layer, road, sample_file) -> Non
     count = points.count()
     assert (count.labelled, count.skipped, count.left) == (1, 1, 7)
     assert points.next_open() == 2 and points[0].class_id == 2 and points[1].skipped
+
+
+def test_a_crash_loses_nothing(module, sample_file) -> None:
+    name = module.__name__.split(".")[0]  # which the tests give to the plugin's folder
+    folder = next(path for path in sys.path if (Path(path) / name).exists())
+    done = subprocess.run([sys.executable, "-c", _DIE, sample_file, folder, name], check=False)
+    assert done.returncode == -signal.SIGKILL
+    again = module.SamplePoints(module.open_sample(sample_file))
+    assert again[0].class_name == "road" and again[1].skipped and again.next_open() == 2
+    again.close()
 
 
 def test_next_open_goes_round(points, road) -> None:
