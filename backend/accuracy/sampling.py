@@ -116,12 +116,12 @@ class _Strata:
         return sizes
 
     def draw(
-        self, sizes: NDArray[np.int64], shares: NDArray[np.int64], random: np.random.Generator
+        self, sizes: NDArray[np.int64], shares: NDArray[np.int64], generator: np.random.Generator
     ) -> DrawnPoints:
         """Draw pixels of each class, all with the same chance, and put them in a random order."""
         # Numbers of the pixels in the order in which they are read.
         chosen = [
-            np.sort(random.choice(int(size), int(share), replace=False, shuffle=False))
+            np.sort(generator.choice(int(size), int(share), replace=False, shuffle=False))
             for size, share in zip(sizes, shares, strict=True)
         ]
         seen = np.zeros(len(sizes), np.int64)
@@ -135,7 +135,7 @@ class _Strata:
                     rows, cols = np.divmod(pixels, index.shape[1])
                     found.append(np.stack([rows + top, cols + left, np.full(len(rows), place)], axis=1))
             seen += counts
-        drawn = random.permutation(np.concatenate(found))
+        drawn = generator.permutation(np.concatenate(found))
         return DrawnPoints(drawn[:, 0], drawn[:, 1], drawn[:, 2])
 
     def _read(self) -> Iterator[tuple[int, int, NDArray[np.int32]]]:

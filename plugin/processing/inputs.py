@@ -16,8 +16,10 @@ from qgis.core import (
     QgsFeatureSink,
     QgsFields,
     QgsMapLayer,
+    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSource,
+    QgsProcessingUtils,
     QgsRasterLayer,
     QgsVectorFileWriter,
     QgsVectorLayer,
@@ -50,6 +52,47 @@ def raster_path(layer: QgsMapLayer | None) -> str:
         )
     source = layer.source().partition("|option:")[0]
     return os.path.abspath(source) if os.path.exists(source) else source  # the worker runs in another folder
+
+
+def vector_path(layer: QgsVectorLayer, stem: str, context: QgsProcessingContext) -> str:
+    """What the backend opens a vector layer by: its file, or a copy of what is no file, filtered or edited.
+
+    Args:
+        layer: The layer, in the thread that it lives in.
+        stem: Of the copy's name.
+        context: Of the run.
+
+    Raises:
+        QgsProcessingException: When it cannot be opened or copied.
+    """
+    if not layer.isValid():
+        raise QgsProcessingException(
+            tr("The layer {name} cannot be opened; check that the file is there and whole.").format(
+                name=layer.name()
+            )
+        )
+    file, _, options = layer.source().partition("|")
+    plain = layer.providerType() == "ogr" and os.path.exists(file) and not layer.subsetString()
+    if plain and not (layer.isEditable() and layer.isModified()) and _names_layer_only(options):
+        return os.path.abspath(file) + (f"|{options}" if options else "")
+    path = QgsProcessingUtils.generateTempFilename(f"{stem}.gpkg")
+    saving = QgsVectorFileWriter.SaveVectorOptions()
+    saving.driverName, saving.layerName = "GPKG", stem
+    # The layer may have a field "fid" of its own.
+    saving.layerOptions = ["SPATIAL_INDEX=NO", "FID=protolabel_fid"]
+    done = QgsVectorFileWriter.writeAsVectorFormatV3(layer, path, context.transformContext(), saving)
+    if done[0] != QgsVectorFileWriter.WriterError.NoError:
+        raise QgsProcessingException(
+            tr("The layer {name} cannot be copied ({reason}); check the free disk space.").format(
+                name=layer.name(), reason=done[1].strip().rstrip(".") or path
+            )
+        )
+    return path
+
+
+def _names_layer_only(options: str) -> bool:
+    """Whether what stands behind a file's name is no more than the name of the layer."""
+    return all(part.startswith("layername=") for part in options.split("|") if part)
 
 
 @dataclass(frozen=True)
