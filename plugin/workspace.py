@@ -260,9 +260,15 @@ class Workspace(QObject):
             self._accuracy.said.connect(self.say)
             self._accuracy.refused.connect(self.warn)
             self._accuracy.dock.visibilityChanged.connect(self.accuracyShown)
-            self._accuracy.points.started.connect(self.drawing.stop)  # both take the number keys
+            self._accuracy.points.started.connect(self._on_labelling)
             self.drawing.activeChanged.connect(self._on_drawing)
+            self.drawing.polygonsChanged.connect(self._accuracy.refresh)
         return self._accuracy
+
+    def _on_labelling(self) -> None:
+        """Drawing takes the same keys, and a preview would suggest the answers."""
+        self.drawing.stop()
+        self.set_preview(False)
 
     def _on_drawing(self, on: bool) -> None:
         if on and self._accuracy is not None:

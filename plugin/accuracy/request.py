@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsFileUtils, QgsProject, QgsRasterLayer, QgsVectorFileWriter, QgsVectorLayer
+from qgis.core import QgsFileUtils, QgsProject, QgsRasterLayer, QgsVectorLayer
 
 from ..request_fields import NotReadyError
 from ..session import LabelingSession, is_readable
 from ..support_layer import count_polygons, is_support_layer
 from ..translation import tr
+from ..vector_files import copy_layer, file_of
 from .sample_points import SamplePoints, SamplePointsError, is_sample_layer
 from .session import AccuracySession, ReferenceKind
 
@@ -32,7 +33,7 @@ def accuracy_fields(session: AccuracySession, labeling: LabelingSession, folder:
         NotReadyError: When something is missing.
     """
     layer, field = _reference(session, labeling)
-    reference = layer.source() if isinstance(layer, QgsRasterLayer) else _write(layer, folder, field)
+    reference = layer.source() if isinstance(layer, QgsRasterLayer) else _file(layer, folder, field)
     support = support_file(session, labeling, folder)
     return {
         "labels": map_source(session),
@@ -68,7 +69,7 @@ def support_file(session: AccuracySession, labeling: LabelingSession, folder: Pa
         return None
     counts = count_polygons(support, support.crs(), None)
     drawn = any(count.polygons for count in counts.values())
-    return _write(support, folder, "class_id") if drawn else None
+    return _file(support, folder, "class_id") if drawn else None
 
 
 def _reference(
@@ -129,17 +130,15 @@ def _field(layer: QgsVectorLayer, session: AccuracySession) -> str:
     return name
 
 
-def _write(layer: QgsVectorLayer, folder: Path, class_field: str) -> str:
-    """Write a layer as it is now, with edits that are not saved yet, under its own name, which the report tells."""
-    fields = layer.fields()
-    wanted = {fields.lookupField(name) for name in (class_field, *_KNOWN_FIELDS)}
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName, options.layerName = "GPKG", "reference"
-    options.attributes = sorted(index for index in wanted if index >= 0)
+def _file(layer: QgsVectorLayer, folder: Path, class_field: str) -> str:
+    """The layer's file, else a copy of it under its own name, which the report tells."""
+    file = file_of(layer)
+    if file is not None:
+        return file
     path = Path(folder) / f"{QgsFileUtils.stringToSafeFilename(layer.name()) or 'layer'}.gpkg"
     context = QgsProject.instance().transformContext()
-    error, reason, *_ = QgsVectorFileWriter.writeAsVectorFormatV3(layer, str(path), context, options)
-    if error != QgsVectorFileWriter.WriterError.NoError:
+    reason = copy_layer(layer, path, context, (class_field, *_KNOWN_FIELDS))
+    if reason:
         text = tr("The layer {0} cannot be read ({1}); check that its file is there.")
-        raise NotReadyError(text.format(layer.name(), reason.strip().rstrip(".")))
+        raise NotReadyError(text.format(layer.name(), reason))
     return str(path)

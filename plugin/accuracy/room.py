@@ -77,8 +77,8 @@ class AccuracyRoom(QObject):
     def close(self) -> None:
         """End what runs and take everything off the window and the map."""
         self.project.removeAll.disconnect(self.points.stop)
-        self.project.layersAdded.disconnect(self._on_layers)
-        self.project.layersRemoved.disconnect(self._on_layers)
+        self.project.layersAdded.disconnect(self.refresh)
+        self.project.layersRemoved.disconnect(self.refresh)
         self.project.layersWillBeRemoved.disconnect(self._on_layers_going)
         self._show_soon.stop()
         if self._request is not None:
@@ -98,6 +98,10 @@ class AccuracyRoom(QObject):
     def busy(self) -> bool:
         """Whether the backend works for it."""
         return self._request is not None
+
+    def refresh(self, *change: object) -> None:
+        """Layers or polygons are not what they were; several changes may come at once."""
+        self._show_soon.start(0)
 
     def assess(self) -> None:
         """Assess the map as the dock says."""
@@ -227,8 +231,8 @@ class AccuracyRoom(QObject):
         self.points.refused.connect(self.refused)
         self.session.loaded.connect(self._on_loaded)
         self.project.removeAll.connect(self.points.stop)  # another project comes
-        self.project.layersAdded.connect(self._on_layers)
-        self.project.layersRemoved.connect(self._on_layers)
+        self.project.layersAdded.connect(self.refresh)
+        self.project.layersRemoved.connect(self.refresh)
         self.project.layersWillBeRemoved.connect(self._on_layers_going)
 
     def _draw(self, labels: str, support: str | None, plan: PointPlan) -> None:
@@ -293,9 +297,6 @@ class AccuracyRoom(QObject):
         self.dock.view.hide()
         if not self.busy:
             self.dock.bar.show_idle("")
-
-    def _on_layers(self, *layers: object) -> None:
-        self._show_soon.start(0)  # several come or go at once
 
     def _on_layers_going(self, ids: list[str]) -> None:
         """What is read at the moment may lose its file with its layer."""
