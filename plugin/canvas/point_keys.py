@@ -56,9 +56,12 @@ class PointKeys(QObject):
         key = event.key()
         if event.matches(QKeySequence.StandardKey.Undo):
             return self.undoPressed.emit
-        if event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+        modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        is_digit = Qt.Key.Key_0 <= key <= Qt.Key.Key_9
+        # French keyboards, for one, give digits with Shift only.
+        if modifiers and not (is_digit and modifiers == Qt.KeyboardModifier.ShiftModifier):
             return None
-        if Qt.Key.Key_0 <= key <= Qt.Key.Key_9:
+        if is_digit:
             number = int(key) - int(Qt.Key.Key_0)
             return lambda: self.digitPressed.emit(number)
         if key in _NEXT:

@@ -145,6 +145,15 @@ def test_keys_of_qgis_stay_out(desk) -> None:
     assert fired == ["S"]
 
 
+def test_digits_with_shift_and_of_the_keypad(desk) -> None:
+    desk.start()
+    desk.key(KEY.Key_2, Qt.KeyboardModifier.ShiftModifier)
+    desk.key(KEY.Key_3, Qt.KeyboardModifier.KeypadModifier)
+    desk.key(KEY.Key_1, Qt.KeyboardModifier.AltModifier)
+    desk.key(KEY.Key_S, Qt.KeyboardModifier.ShiftModifier)
+    assert desk.classes()[:3] == [2, 3, None] and desk.text("Number") == "Point 3 of 9"
+
+
 def test_keys_work_in_the_dock_as_well(desk) -> None:
     desk.start()
     for name in ("protolabelPointClass2", "protolabelPointPrediction"):
