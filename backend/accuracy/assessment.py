@@ -20,7 +20,7 @@ from .confusion import Agreement
 from .estimation import Estimates, StratifiedSample, Tally
 from .exclusion import Exclusion
 from .gathering import Gathered, gather
-from .mapped import LabelMap
+from .mapped import CACHE, LabelMap
 from .reference import Kind, PointReference, Reference, open_reference
 from .reliability import ConfidenceRaster, Reliability
 from .statement import Design, told_design, told_gaps
@@ -105,7 +105,7 @@ def assess(
     """
     started = time.monotonic()
     cancel, notes = cancel or CancelToken(), list[str]()
-    with rasterio.Env(), ExitStack() as stack:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE), ExitStack() as stack:
         opened = stack.enter_context(LabelMap(labels, cancel))
         compared = open_reference(reference, class_field, opened, notes, stack)
         exclusion = Exclusion(support, opened, notes)

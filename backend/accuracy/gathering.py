@@ -15,6 +15,8 @@ from .mapped import LabelMap
 from .reference import PointReference, Reference
 from .reliability import ConfidenceRaster, ReliabilityCounter
 
+_DENSE = 1 << 20  # keys that are counted in one array
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -90,10 +92,11 @@ def gather(
             by = group if drawn else chosen if points is not None else np.zeros(len(chosen), np.int64)
             counter.add(percent, chosen == told, by)
         index[left_out] = -1
-        rows, _ = np.nonzero(index >= 0)
-        inner = index[index >= 0]
+        assessed = index >= 0
+        inner = index[assessed]
         sizes += np.bincount(inner, minlength=classes)
-        covered += np.bincount(inner, areas.of_rows(window)[rows], minlength=classes)
+        weights = np.repeat(areas.of_rows(window), assessed.sum(axis=1))
+        covered += np.bincount(inner, weights, minlength=classes)
         pixels += index.size
         tell(done, len(windows), pixels)
     if points is not None:
@@ -114,8 +117,13 @@ def _merged(tallies: list[Tally], classes: int) -> Tally:
 
 
 def _of_keys(keys: NDArray[np.int64], counts: NDArray[np.int64], classes: int) -> Tally:
-    unique, place = np.unique(keys, return_inverse=True)
-    count = np.bincount(place, counts, minlength=len(unique)).astype(np.int64)
+    if int(keys.max(initial=0)) < _DENSE:  # much faster than sorting, as long as it does not take much memory
+        sums = np.bincount(keys, counts)
+        unique = np.flatnonzero(sums)
+        count = sums[unique].astype(np.int64)
+    else:
+        unique, place = np.unique(keys, return_inverse=True)
+        count = np.bincount(place, counts, minlength=len(unique)).astype(np.int64)
     pairs, reference = np.divmod(unique, classes)
     group, mapped = np.divmod(pairs, classes)
     return Tally(group, mapped, reference, count)

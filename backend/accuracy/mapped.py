@@ -30,6 +30,7 @@ from ..rasters.support import ClassInfo
 
 _TYPES = ("uint8", "uint16", "int16", "int32")
 _BLOCK = 1024  # pixels; the side of the windows
+CACHE = 128 << 20  # bytes of GDAL's
 _MOST_CLASSES = 1000  # a confusion matrix of more has no reader
 _UNREADABLE = (RasterioError, CPLE_BaseError, CRSError)
 
@@ -64,6 +65,9 @@ class LabelMap:
             self.src.close()
             raise
         self._ids = np.array([info.id for info in self.classes], np.int64)
+        self._places = np.full(1 << 16, -1, np.int32)  # by id, for the types that most maps have
+        small = (self._ids >= 0) & (self._ids < len(self._places))
+        self._places[self._ids[small]] = np.flatnonzero(small)
 
     def __enter__(self) -> LabelMap:
         return self
@@ -100,6 +104,8 @@ class LabelMap:
 
     def index_of(self, ids: NDArray[np.integer]) -> NDArray[np.int32]:
         """The place of class ids in ``classes``, -1 for those that it lacks; of any shape."""
+        if ids.dtype.kind == "u" and ids.dtype.itemsize <= 2:
+            return self._places[ids]
         place = np.searchsorted(self._ids, ids).clip(max=len(self._ids) - 1)
         return np.where(self._ids[place] == ids, place, -1).astype(np.int32)
 

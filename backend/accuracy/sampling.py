@@ -14,7 +14,7 @@ from ..errors import AssessmentError
 from ..progress import CancelToken, Progress, ProgressCallback
 from ..rasters.class_styles import ClassStyle
 from .exclusion import Exclusion
-from .mapped import LabelMap
+from .mapped import CACHE, LabelMap
 from .points import DrawnPoints, check_points_output, write_points
 from .sample_design import EXPECTED, SampleDesign, allocate, sample_size
 
@@ -67,7 +67,7 @@ def draw_sample(
         raise AssessmentError("The standard error and the expected accuracies are shares between 0 and 1.")
     if output is not None:
         check_points_output(output, labels, *([str(support).partition("|")[0]] if support else []))
-    with rasterio.Env(), LabelMap(labels, cancel) as opened:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE), LabelMap(labels, cancel) as opened:
         exclusion = Exclusion(support, opened, [])
         reader = _Strata(opened, exclusion, progress, cancel, passes=1 if output is None else 2)
         sizes = reader.count()
