@@ -42,7 +42,6 @@ class AccuracyRoom(QObject):
 
     said = pyqtSignal(str)
     refused = pyqtSignal(str)
-    assessed = pyqtSignal(object)  # Assessment
 
     def __init__(
         self,
@@ -275,7 +274,6 @@ class AccuracyRoom(QObject):
         self._assessment = read_assessment(value)
         self._report = self._assessment.report
         self.dock.show_assessment(self._assessment)
-        self.assessed.emit(self._assessment)
 
     def _on_drawn(self, value: dict[str, Any]) -> None:
         self.open_points(Path(value["output"]))

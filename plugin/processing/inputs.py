@@ -29,6 +29,7 @@ from qgis.core import (
 from ..classes import ClassEntry
 from ..geometries import clean_polygon
 from ..translation import tr
+from ..vector_files import copy_layer, file_of
 
 _USE = "use"  # the field that sets polygons aside for validation
 
@@ -71,28 +72,18 @@ def vector_path(layer: QgsVectorLayer, stem: str, context: QgsProcessingContext)
                 name=layer.name()
             )
         )
-    file, _, options = layer.source().partition("|")
-    plain = layer.providerType() == "ogr" and os.path.exists(file) and not layer.subsetString()
-    if plain and not (layer.isEditable() and layer.isModified()) and _names_layer_only(options):
-        return os.path.abspath(file) + (f"|{options}" if options else "")
+    file = file_of(layer)
+    if file is not None:
+        return file
     path = QgsProcessingUtils.generateTempFilename(f"{stem}.gpkg")
-    saving = QgsVectorFileWriter.SaveVectorOptions()
-    saving.driverName, saving.layerName = "GPKG", stem
-    # The layer may have a field "fid" of its own.
-    saving.layerOptions = ["SPATIAL_INDEX=NO", "FID=protolabel_fid"]
-    done = QgsVectorFileWriter.writeAsVectorFormatV3(layer, path, context.transformContext(), saving)
-    if done[0] != QgsVectorFileWriter.WriterError.NoError:
+    reason = copy_layer(layer, Path(path), context.transformContext())
+    if reason:
         raise QgsProcessingException(
             tr("The layer {name} cannot be copied ({reason}); check the free disk space.").format(
-                name=layer.name(), reason=done[1].strip().rstrip(".") or path
+                name=layer.name(), reason=reason
             )
         )
     return path
-
-
-def _names_layer_only(options: str) -> bool:
-    """Whether what stands behind a file's name is no more than the name of the layer."""
-    return all(part.startswith("layername=") for part in options.split("|") if part)
 
 
 @dataclass(frozen=True)
