@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
@@ -157,8 +158,8 @@ class RasterReference:
                         resampling=Resampling.nearest, tolerance=_TOLERANCE, add_alpha=unmasked,
                     )
                 )  # fmt: skip
-                bounds = transform_bounds(src.crs, labels.crs, *src.bounds)
-            self._overlaps = _overlap(bounds, labels.src.bounds)
+                bounds = transform_bounds(src.crs, labels.crs, *_bounds(src))
+            self._overlaps = _overlap(bounds, _bounds(labels.src))
         elif (src.width, src.height, src.transform) == (labels.width, labels.height, labels.transform):
             self._overlaps = True
         else:
@@ -214,7 +215,15 @@ def open_reference(
     return PolygonReference(str(path), class_field, labels, notes)
 
 
+def _bounds(src: DatasetReader) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a raster, which may be rotated."""
+    xs, ys = src.transform @ (
+        np.array([0, src.width, 0, src.width]),
+        np.array([0, 0, src.height, src.height]),
+    )
+    return float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max())
+
+
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    """Whether two boxes have an area in common: left, bottom, right, top, the latter in either order."""
-    bottom, top = sorted((b[1], b[3]))
-    return max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], bottom) < min(a[3], top)
+    """Whether two boxes have an area in common: left, bottom, right, top."""
+    return max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3])

@@ -88,6 +88,11 @@ def told_gaps(
             f"The reference tells nothing of what the map shows as {_listed(named)} ({100 * share:.1f} % of the map); "
             "the estimates leave it out."
         )
+    if points is not None and points.skipped:
+        notes.append(
+            f"{points.skipped} points were skipped; the estimates take them to be like the others, though what is hard "
+            "to tell is often wrong in the map as well."
+        )
     absent = [i for i in range(len(classes)) if not matrix[:, i].any()]
     if absent:
         notes.append(

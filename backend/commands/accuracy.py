@@ -37,9 +37,11 @@ def command(
     from ..accuracy.assessment import assess
     from ..accuracy.files import check_files, write_files
     from ..accuracy.numbers import numbers
+    from .bar import transient_bar
 
     check_files(report, folder, [labels, reference, *filter(None, (support, confidence))])
-    found = assess(labels, reference, class_field, support, confidence)
+    with transient_bar("Accuracy") as move:
+        found = assess(labels, reference, class_field, support, confidence, move)
     written = [*([report] if report else []), *write_files(found, report, folder)]
     if as_json:
         tables = [str(path) for path in written if path != report]

@@ -24,8 +24,6 @@ _STAGES = {
     "support": "Support",
     "labels": "Labels",
     "writing": "Writing",
-    "sampling": "Points",
-    "assessing": "Accuracy",
 }
 
 

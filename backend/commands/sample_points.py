@@ -62,9 +62,11 @@ def command(
 
     from ..accuracy.sample_design import SampleDesign
     from ..accuracy.sampling import draw_sample
+    from .bar import transient_bar
 
     design = SampleDesign(count, standard_error, expected, minimum, seed)
-    strata = draw_sample(labels, None if dry_run else output, design, support)
+    with transient_bar("Points") as move:
+        strata = draw_sample(labels, None if dry_run else output, design, support, move)
     table = Table("id", "class", "pixels", "share", "points", box=None, pad_edge=False)
     total = sum(stratum.pixels for stratum in strata)
     for stratum in strata:

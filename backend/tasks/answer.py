@@ -128,7 +128,7 @@ def remove_parts(task: Task) -> None:
     elif isinstance(task, (Vectorize, SamplePoints)):
         outputs = (task.output,)
     elif isinstance(task, Accuracy):
-        outputs = task.report, task.csv
+        outputs = (task.report,)
     for output in map(Path, filter(None, outputs)):
         for path in (output, output.with_suffix(".qml")):
             # As named by rasters.parts, with what GDAL puts beside them; it is not imported in a process that ends.

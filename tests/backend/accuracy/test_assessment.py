@@ -161,6 +161,7 @@ class TestPoints:
         notes = " ".join(found.notes)
         assert "tells nothing of what the map shows as field (33.3 % of the map)" in notes
         assert "water: a single point gives no standard error" in notes
+        assert "1 points were skipped" in notes
         assert "No error was found in what the map shows as forest (they may be up to about 100%)" in notes
         assert numbers(found)["overall"]["se"] is None
 

@@ -62,8 +62,8 @@ class TestRaster:
             assert (found[:, :30] == -1).all() and (found[:, 30:] == 1).all()
 
     def test_windows_are_parts_of_the_whole(self, make_map, thirds) -> None:
-        turned = rasterio.Affine.translation(500_000, 5_400_000) * rasterio.Affine.rotation(-20)
-        turned *= rasterio.Affine.scale(9, -9)
+        turned = rasterio.Affine.translation(500_000, 5_400_000) @ rasterio.Affine.rotation(-20)
+        turned @= rasterio.Affine.scale(9, -9)
         rng = np.random.default_rng(1)
         with LabelMap(make_map(thirds)) as labels:
             truth = make_map(rng.choice(np.array([1, 2], np.uint8), (50, 50)), "t.tif", transform=turned)
@@ -179,6 +179,19 @@ class TestPoints:
             assert (found.unlabelled, found.skipped, found.strata) == (1, 2, None)
             part = reference.units(Window(20, 5, 10, 10))
             assert (part.rows.tolist(), part.cols.tolist()) == ([2], [5])
+
+    def test_geojson_in_degrees(self, make_map, make_vector, thirds) -> None:
+        to_degrees = pyproj.Transformer.from_crs(32633, 4326, always_xy=True)
+        places = [shapely.Point(*to_degrees.transform(500_255, 5_399_925)), shapely.Point(15.0, 0.0)]
+        path = make_vector(
+            places, {"class_id": ["field", "Water"]}, name="points.geojson", crs="EPSG:4326",
+            transform=rasterio.Affine.identity(),
+        )  # fmt: skip
+        with LabelMap(make_map(thirds)) as labels:
+            reference = opened(path, labels)
+            assert (reference.points.rows[0], reference.points.cols[0]) == (7, 25)
+            assert reference.points.reference.tolist() == [2, 1]
+            assert len(reference.units(whole(labels))) == 1
 
     def test_strata_with_and_without_labels(self, make_map, make_vector, thirds) -> None:
         notes: list[str] = []
