@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from ..accuracy.assessment import assess
+from ..accuracy.assessment import Assessment, assess
 from ..accuracy.files import check_files, write_files
 from ..accuracy.numbers import numbers, strata
 from ..accuracy.sample_design import SampleDesign, expected_accuracies
@@ -26,10 +27,26 @@ def accuracy(task: Accuracy, send: Send, cancel: CancelToken) -> dict[str, Any]:
         task.labels, task.reference, task.class_field, task.support, task.confidence, progress, cancel
     )
     progress.flush()
+    found = _with_names(found, task)
     for note in found.notes:
         send(Log(task.id, "info", note))
     tables = write_files(found, task.report, task.csv)
     return {**numbers(found), "report": task.report, "tables": [str(path) for path in tables]}
+
+
+def _with_names(found: Assessment, task: Accuracy) -> Assessment:
+    """Call the files by the names that the request gives them."""
+    given = ((task.reference, task.reference_name), (task.support, task.support_name))
+    names = {path: name for path, name in given if path and name}
+    notes = found.notes
+    for path, name in names.items():
+        notes = tuple(note.replace(path, name) for note in notes)
+    return replace(
+        found,
+        reference=names.get(task.reference, found.reference),
+        support=names.get(task.support or "", found.support),
+        notes=notes,
+    )
 
 
 def sample_points(task: SamplePoints, send: Send, cancel: CancelToken) -> dict[str, Any]:

@@ -33,14 +33,17 @@ def accuracy_fields(session: AccuracySession, labeling: LabelingSession, folder:
         NotReadyError: When something is missing.
     """
     layer, field = _reference(session, labeling)
-    reference = layer.source() if isinstance(layer, QgsRasterLayer) else _file(layer, folder, field)
-    support = support_file(session, labeling, folder)
+    vector = isinstance(layer, QgsVectorLayer)
+    reference, reference_name = _file(layer, folder, field) if vector else (layer.source(), None)
+    support, support_name = support_file(session, labeling, folder)
     return {
         "labels": map_source(session),
         "reference": reference,
         "class_field": field,
         "support": support,
         "confidence": session.confidence or None,
+        "reference_name": reference_name,
+        "support_name": support_name,
     }
 
 
@@ -58,18 +61,23 @@ def map_source(session: AccuracySession) -> str:
     return label_map.source()
 
 
-def support_file(session: AccuracySession, labeling: LabelingSession, folder: Path) -> str | None:
-    """A file with the support polygons that are to be left out; None when there are none.
+def support_file(
+    session: AccuracySession, labeling: LabelingSession, folder: Path
+) -> tuple[str | None, str | None]:
+    """A file with the support polygons that are to be left out, and the layer's name where it is a copy.
+
+    Returns:
+        Nothing for both when no polygon is to be left out.
 
     Raises:
         NotReadyError: When it cannot be written.
     """
     support = labeling.support
     if support is None or not session.choices.without_support:
-        return None
+        return None, None
     counts = count_polygons(support, support.crs(), None)
     drawn = any(count.polygons for count in counts.values())
-    return _file(support, folder, "class_id") if drawn else None
+    return _file(support, folder, "class_id") if drawn else (None, None)
 
 
 def _reference(
@@ -130,15 +138,15 @@ def _field(layer: QgsVectorLayer, session: AccuracySession) -> str:
     return name
 
 
-def _file(layer: QgsVectorLayer, folder: Path, class_field: str) -> str:
-    """The layer's file, else a copy of it under its own name, which the report tells."""
+def _file(layer: QgsVectorLayer, folder: Path, class_field: str) -> tuple[str, str | None]:
+    """The layer's file, else a copy of it and the layer's name, which the report tells in place of the copy's."""
     file = file_of(layer)
     if file is not None:
-        return file
+        return file, None
     path = Path(folder) / f"{QgsFileUtils.stringToSafeFilename(layer.name()) or 'layer'}.gpkg"
     context = QgsProject.instance().transformContext()
     reason = copy_layer(layer, path, context, (class_field, *_KNOWN_FIELDS))
     if reason:
         text = tr("The layer {0} cannot be read ({1}); check that its file is there.")
         raise NotReadyError(text.format(layer.name(), reason))
-    return str(path)
+    return str(path), layer.name()

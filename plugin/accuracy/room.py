@@ -129,7 +129,7 @@ class AccuracyRoom(QObject):
             return
         try:
             labels = map_source(self.session)
-            support = support_file(self.session, self._labeling, self._new_folder())
+            support, _ = support_file(self.session, self._labeling, self._new_folder())
         except NotReadyError as error:
             self.dock.bar.show_idle(str(error))
             return
@@ -262,9 +262,8 @@ class AccuracyRoom(QObject):
 
     def _with_names(self, text: str, message: Any) -> str:
         """What the backend says of files that were written for this request only, with the names of their layers."""
-        reference = Path(getattr(message, "reference", ""))
-        ours = self._folder in reference.parents
-        return text.replace(str(reference), f"“{reference.stem}”") if ours else text
+        name = getattr(message, "reference_name", None)
+        return text.replace(message.reference, f"“{name}”") if name else text
 
     def _on_news(self, news: protocol.News) -> None:
         if self._request is not None and isinstance(news, protocol.Progress):

@@ -184,6 +184,8 @@ def test_against_polygons_of_any_layer(desk, qtbot) -> None:
     areas.deleteFeature(ids[2])
     assert desk.assess(qtbot) == ""
     assert desk.cells("Confusion")[:2] == [["400", "0", "0"], ["0", "400", "0"]]
+    report = desk.accuracy._assessment.report.read_text("utf-8")
+    assert ">areas<" in report and str(desk.accuracy._folder) not in report
     areas.deleteFeature(ids[0])
     text = desk.assess(qtbot)
     assert "“areas” holds a single class" in text and "/" not in text
