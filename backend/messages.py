@@ -241,8 +241,8 @@ class Accuracy(_Message):
         confidence: The confidence raster of the map.
         report: An .html to write.
         csv: A folder for the tables; it is made when it is not there.
-        reference_name: What report, tables and notes call the reference; for files that only the asker knows.
-        support_name: The same of the support polygons.
+        reference_name: What the reference is called in the report, the tables and messages, instead of its path.
+        support_name: The same for the support polygons.
     """
 
     KIND: ClassVar[str] = "accuracy"

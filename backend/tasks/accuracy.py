@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..accuracy.assessment import Assessment, assess
+from ..accuracy.assessment import assess
 from ..accuracy.files import check_files, write_files
 from ..accuracy.numbers import numbers, strata
 from ..accuracy.sample_design import SampleDesign, expected_accuracies
 from ..accuracy.sampling import draw_sample
+from ..errors import ProtolabelError
 from ..progress import CancelToken
 from ..protocol import Accuracy, Log, Reply, SamplePoints
 from .label import ProgressReplies
@@ -23,30 +24,31 @@ def accuracy(task: Accuracy, send: Send, cancel: CancelToken) -> dict[str, Any]:
     inputs = [task.labels, task.reference, *filter(None, (task.support, task.confidence))]
     check_files(task.report, task.csv, inputs)
     progress = ProgressReplies(task.id, send)
-    found = assess(
-        task.labels, task.reference, task.class_field, task.support, task.confidence, progress, cancel
-    )
+    try:
+        found = assess(
+            task.labels, task.reference, task.class_field, task.support, task.confidence, progress, cancel
+        )
+    except ProtolabelError as error:
+        raise type(error)(_named(str(error), task)) from error
     progress.flush()
-    found = _with_names(found, task)
+    found = replace(
+        found,
+        reference=task.reference_name or found.reference,
+        support=task.support_name or found.support,
+        notes=tuple(_named(note, task) for note in found.notes),
+    )
     for note in found.notes:
         send(Log(task.id, "info", note))
     tables = write_files(found, task.report, task.csv)
     return {**numbers(found), "report": task.report, "tables": [str(path) for path in tables]}
 
 
-def _with_names(found: Assessment, task: Accuracy) -> Assessment:
-    """Call the files by the names that the request gives them."""
-    given = ((task.reference, task.reference_name), (task.support, task.support_name))
-    names = {path: name for path, name in given if path and name}
-    notes = found.notes
-    for path, name in names.items():
-        notes = tuple(note.replace(path, name) for note in notes)
-    return replace(
-        found,
-        reference=names.get(task.reference, found.reference),
-        support=names.get(task.support or "", found.support),
-        notes=notes,
-    )
+def _named(text: str, task: Accuracy) -> str:
+    """A text with the names that people know instead of paths."""
+    for path, name in ((task.reference, task.reference_name), (task.support, task.support_name)):
+        if path and name:
+            text = text.replace(path, name)
+    return text
 
 
 def sample_points(task: SamplePoints, send: Send, cancel: CancelToken) -> dict[str, Any]:
