@@ -241,6 +241,8 @@ class Accuracy(_Message):
         confidence: The confidence raster of the map.
         report: An .html to write.
         csv: A folder for the tables; it is made when it is not there.
+        reference_name: What the reference is called in the report, the tables and messages, instead of its path.
+        support_name: The same for the support polygons.
     """
 
     KIND: ClassVar[str] = "accuracy"
@@ -253,6 +255,8 @@ class Accuracy(_Message):
     confidence: str | None = field(default=None, metadata=_MAYBE_NAME)
     report: str | None = field(default=None, metadata=_MAYBE_NAME)
     csv: str | None = field(default=None, metadata=_MAYBE_NAME)
+    reference_name: str | None = field(default=None, metadata=_MAYBE_NAME)
+    support_name: str | None = field(default=None, metadata=_MAYBE_NAME)
 
 
 @dataclass(frozen=True)

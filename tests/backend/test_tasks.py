@@ -143,6 +143,17 @@ def test_points_are_drawn_and_a_map_is_assessed(make_raster, make_support, tmp_p
     assert sorted(map(str, (tmp_path / "tables").iterdir())) == sorted(found.value["tables"])
     assert [item.text for item in sent if isinstance(item, Log)] == found.value["notes"]
     assert {item.stage for item in sent if isinstance(item, Progress)} == {"assessing"}
+    named = Accuracy(6, labels, support, "gone", reference_name="My polygons")
+    refused = runner.answer(named, sent.append, CancelToken())
+    assert isinstance(refused, Error) and refused.message.startswith(
+        "The reference My polygons has no field 'gone'"
+    )
+    report.unlink()
+    named = Accuracy(7, labels, support, report=str(report), reference_name="My polygons")
+    assert isinstance(runner.answer(named, sent.append, CancelToken()), Result)
+    assert "My polygons" in report.read_text(encoding="utf-8") and support not in report.read_text(
+        encoding="utf-8"
+    )
     refused = runner.answer(Accuracy(4, labels, support, report=labels), sent.append, CancelToken())
     assert isinstance(refused, Error) and refused.kind == "user" and "use .html" in refused.message
     cancel = CancelToken()
