@@ -17,7 +17,7 @@ from ..rasters.class_styles import ClassStyle
 from .areas import PixelAreas
 from .clusters import ClusterSample
 from .confusion import Agreement
-from .estimation import Estimates, StratifiedSample, Tally
+from .estimation import Estimate, Estimates, StratifiedSample, Tally
 from .exclusion import Exclusion
 from .gathering import Gathered, gather
 from .mapped import CACHE, LabelMap
@@ -42,6 +42,7 @@ class Assessment:
         agreement: What the matrix tells.
         estimates: For the whole map outside of the support polygons.
         mapped: Area of each class in that map, shape (classes,), in ``unit``.
+        represented: Area that the estimates hold for, in ``unit``: less than the map where nothing is known of a class.
         unit: "ha", "m²" or "px".
         counted: Units in the matrix: points or pixels.
         removed: Units under support polygons.
@@ -66,6 +67,7 @@ class Assessment:
     agreement: Agreement
     estimates: Estimates
     mapped: NDArray[np.float64]
+    represented: float
     unit: str
     counted: int
     removed: int
@@ -77,6 +79,11 @@ class Assessment:
     statement: str
     notes: tuple[str, ...]
     seconds: float
+
+    @property
+    def areas(self) -> tuple[Estimate, ...]:
+        """True area of each class, in ``unit``; none where the design allows none."""
+        return tuple(share.times(self.represented) for share in self.estimates.shares)
 
 
 def assess(
@@ -119,17 +126,18 @@ def assess(
         found = gather(opened, compared, exclusion, confidences, areas, tell)
         _check(found, compared.kind, str(reference), opened)
         kept = np.flatnonzero((found.sizes > 0) | found.occurring)
-        design, estimates, weights = _estimate(found, compared, len(opened.classes))
+        design, estimates, weights, represented = _estimate(found, compared, len(opened.classes))
         matrix = found.tally.matrix(len(opened.classes))[np.ix_(kept, kept)]
         classes = tuple(opened.classes[place] for place in kept.tolist())
         chosen = estimates.of_classes(kept.tolist())
         notes.extend(told_gaps(found, compared, design, chosen, classes, kept))
         hectares = areas.unit == "m²" and found.areas.sum() >= _HECTARE
+        size = _HECTARE if hectares else 1.0
         points = compared.points if isinstance(compared, PointReference) else None
         return Assessment(
             str(labels), str(reference), str(support) if support else None,
             str(confidence) if confidence else None, compared.kind, design, classes, matrix,
-            Agreement.of(matrix), chosen, found.areas[kept] / (_HECTARE if hectares else 1.0),
+            Agreement.of(matrix), chosen, found.areas[kept] / size, represented * found.areas.sum() / size,
             "ha" if hectares else areas.unit, int(matrix.sum()), found.removed, found.outside,
             points.unlabelled if points else 0, points.skipped if points else 0, int(found.sizes.sum()),
             found.reliability.reliability(weights) if found.reliability else None,
@@ -139,23 +147,28 @@ def assess(
 
 def _estimate(
     found: Gathered, reference: Reference, classes: int
-) -> tuple[Design, Estimates, NDArray[np.float64]]:
-    """The design, the estimates, and what one unit of each group of the reliability stands for."""
+) -> tuple[Design, Estimates, NDArray[np.float64], float]:
+    """The design, the estimates, what a unit of each group stands for, and the share of the map that is told of."""
     if reference.kind == "polygons":
-        return "clusters", ClusterSample(found.tally).estimates(classes), np.ones(1)
+        return "clusters", ClusterSample(found.tally).estimates(classes), np.ones(1), 1.0
     points = reference.points if isinstance(reference, PointReference) else None
+    now = int(found.sizes.sum())
     if points is not None and points.sizes is not None:
         drawn = np.bincount(points.group, minlength=len(points.sizes))
         estimates = StratifiedSample(found.tally, points.sizes, drawn).estimates(classes)
-        return "stratified", estimates, points.sizes / np.maximum(drawn, 1)
+        # The map may have grown since the points were drawn, of which they know nothing, or shrunk.
+        total, known = int(points.sizes.sum()), int(points.sizes[drawn > 0].sum())
+        represented = min(total / now, 1.0) * known / total
+        return "stratified", estimates, points.sizes / np.maximum(drawn, 1), represented
     matrix = found.tally.matrix(classes)
     drawn = matrix.sum(axis=1)
     by_class = StratifiedSample(Tally.of_matrix(matrix), found.sizes, drawn).estimates(classes)
+    represented = float(found.areas[drawn > 0].sum() / found.areas.sum())
     if points is not None:
-        return "assumed", by_class, found.sizes / np.maximum(drawn, 1)
+        return "assumed", by_class, found.sizes / np.maximum(drawn, 1), represented
     if (drawn == found.sizes).all():
-        return "census", by_class, np.ones(1)
-    return "partial", by_class.without_errors(), np.ones(1)
+        return "census", by_class, np.ones(1), represented
+    return "partial", by_class.without_errors(), np.ones(1), represented
 
 
 def _check(found: Gathered, kind: Kind, reference: str, labels: LabelMap) -> None:

@@ -20,10 +20,9 @@ _DIGITS = 6
 def numbers(found: Assessment) -> dict[str, Any]:
     """The values that :class:`backend.messages.Accuracy` tells, but for the files that were written."""
     agreement, estimates = found.agreement, found.estimates
-    total = float(found.mapped.sum())
     classes = []
     for place, info in enumerate(found.classes):
-        area = estimates.shares[place].times(total) if estimates.shares else Estimate()
+        area = found.areas[place] if found.areas else Estimate()
         classes.append(
             {
                 "id": info.id,

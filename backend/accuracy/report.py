@@ -32,7 +32,6 @@ def html(found: Assessment) -> str:
         heat=heat, number=number,
     )  # fmt: skip
     environment.tests["known"] = lambda value: not math.isnan(value)
-    total = float(found.mapped.sum())
     return environment.get_template("report.html.j2").render(
         found=found,
         name=Path(found.labels).name,
@@ -43,7 +42,7 @@ def html(found: Assessment) -> str:
         matrix=found.matrix.tolist(),
         proportions=None if found.estimates.proportions is None else found.estimates.proportions.tolist(),
         mapped=found.mapped.tolist(),
-        areas=[share.times(total) for share in found.estimates.shares],
+        areas=found.areas,
         agreement=found.agreement,
         estimates=found.estimates,
         count=count,

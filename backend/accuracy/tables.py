@@ -73,10 +73,8 @@ def _classes(found: Assessment) -> tuple[list[str], list[Row]]:
     unit = {"m²": "m2"}.get(found.unit, found.unit)
     header = ["id", "name", "map_count", "reference_count", "precision", "recall", "f1", "iou"]
     header += [*of("users_accuracy"), *of("producers_accuracy"), f"mapped_area_{unit}", *of(f"area_{unit}")]
-    total = float(found.mapped.sum())
     rows: list[Row] = []
     for place, info in enumerate(found.classes):
-        shares = found.estimates.shares
         rows.append(
             (
                 info.id,
@@ -90,7 +88,7 @@ def _classes(found: Assessment) -> tuple[list[str], list[Row]]:
                 *_values(found.estimates.users[place]),
                 *_values(found.estimates.producers[place]),
                 float(found.mapped[place]),
-                *_values(shares[place].times(total) if shares else Estimate()),
+                *_values(found.areas[place] if found.areas else Estimate()),
             )
         )
     return header, rows

@@ -61,9 +61,9 @@ def _print(found: Assessment) -> None:
     from ..accuracy.estimation import CONFIDENCE
     from ..accuracy.report import amount, interval, number, percent
 
-    agreement, estimates, total = found.agreement, found.estimates, float(found.mapped.sum())
+    agreement, estimates = found.agreement, found.estimates
     headers = ["class", "user's", "95 %", "producer's", "95 %", "F1", "IoU", f"map {found.unit}"]
-    if estimates.shares:
+    if found.areas:
         headers += [f"true {found.unit}", "+-"]
     table = Table(box=None, pad_edge=False)
     for header in headers:
@@ -78,8 +78,8 @@ def _print(found: Assessment) -> None:
             interval(producers),
         ]
         cells += [number(agreement.f1[place]), number(agreement.iou[place]), amount(found.mapped[place])]
-        if estimates.shares:
-            area = estimates.shares[place].times(total)
+        if found.areas:
+            area = found.areas[place]
             cells += [amount(area.value), amount(CONFIDENCE * area.se)]
         table.add_row(*cells)
     units = "points" if found.kind == "points" else "pixels"

@@ -174,8 +174,11 @@ class AccuracyAlgorithm(ProtolabelAlgorithm):
         return {name: found for name, found in outputs.items() if found not in (None, "")}
 
     def _vector(self, layer: QgsVectorLayer, stem: str, context: QgsProcessingContext) -> str:
+        """The file of a layer; what is a copy is called by the name that the user knows."""
         path = vector_path(layer, stem, context)
         self._hidden[path] = layer.name()
+        if not os.path.abspath(layer.source()).startswith(path.partition("|")[0]):
+            self._fields[f"{stem}_name"] = layer.name()
         return path
 
     def _tell(self, value: dict[str, Any], feedback: QgsProcessingFeedback) -> None:

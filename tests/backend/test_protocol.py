@@ -86,6 +86,7 @@ requests = st.one_of(
     st.builds(
         Accuracy, id=ids, labels=names, reference=names, class_field=names, support=st.none() | names,
         confidence=st.none() | names, report=st.none() | names, csv=st.none() | names,
+        reference_name=st.none() | names, support_name=st.none() | names,
     ),
     st.builds(
         SamplePoints, id=ids, labels=names, output=st.none() | names, count=st.none() | st.integers(1, 10**6),

@@ -70,7 +70,7 @@ class TestRaster:
         assert found.estimates.overall.value == pytest.approx(np.trace(expected) / expected.sum())
         assert found.estimates.overall.se == 0
         hectares = expected.sum(axis=0) * 0.01
-        areas = [item.times(found.mapped.sum()).value for item in found.estimates.shares]
+        areas = [item.value for item in found.areas]
         np.testing.assert_allclose(areas, hectares)
         np.testing.assert_allclose(found.mapped, expected.sum(axis=1) * 0.01)
         assert found.unit == "ha" and found.pixels == expected.sum()
@@ -147,7 +147,7 @@ class TestPoints:
         support = make_vector([shapely.box(0, 0, 10, 40)], {"class_id": [1]}, name="support.gpkg")
         less = assess(labels, points, support=support)
         assert less.removed > 0 and less.counted == 150 - less.removed
-        assert less.pixels == 2340 - 390
+        assert less.pixels == 2340 - 390 and less.represented == pytest.approx(19.5)
         assert any("stand for 2,340 pixels, but the map has 1,950" in note for note in less.notes)
 
     def test_a_part_that_is_labelled_serves_already(self, make_map, make_vector, thirds) -> None:
@@ -160,6 +160,9 @@ class TestPoints:
         assert (found.counted, found.unlabelled, found.skipped) == (3, 2, 1)
         notes = " ".join(found.notes)
         assert "tells nothing of what the map shows as field (33.3 % of the map)" in notes
+        # Of a class without a labelled point no area is known.
+        assert found.represented == pytest.approx(2 * 7.8)
+        assert [item.value for item in found.areas] == [pytest.approx(7.8), pytest.approx(7.8), 0]
         assert "water: a single point gives no standard error" in notes
         assert "1 points were skipped" in notes
         assert "No error was found in what the map shows as forest (they may be up to about 100%)" in notes

@@ -96,15 +96,19 @@ def test_a_raster_in_full(labels, truth, run_algorithm, tmp_path):
     )
 
 
-def test_layers_in_memory_and_support(labels, run_algorithm):
+def test_layers_in_memory_and_support(labels, run_algorithm, tmp_path):
     reference = polygons([(1, 2, 2, 12, 12), (1, 22, 2, 32, 12), (2, 50, 2, 70, 12), (2, 80, 2, 90, 12)])
-    support = polygons([(1, 0, 0, 12, 20)], use="support")
+    support = polygons([(1, 0, 0, 12, 20)], "My support", use="support")
+    report = str(tmp_path / "report.html")
     result = run_algorithm(
-        "protolabel:accuracy", {"LABELS": labels, "REFERENCE": reference, "SUPPORT": support, "REPORT": None}
+        "protolabel:accuracy",
+        {"LABELS": labels, "REFERENCE": reference, "SUPPORT": support, "REPORT": report},
     )
+    with open(report, encoding="utf-8") as file:
+        text = file.read()
+    assert ">Reference in memory<" in text and ">My support<" in text and ".gpkg" not in text
     assert (result["COUNTED"], result["REMOVED"]) == (400, 100)
     assert result["OVERALL_ACCURACY"] == pytest.approx(0.75)
-    assert "REPORT" not in result
 
 
 def test_edits_that_are_not_saved_count_and_filters_too(labels, run_algorithm, tmp_path):
