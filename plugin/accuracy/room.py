@@ -247,7 +247,7 @@ class AccuracyRoom(QObject):
         self._request = request = GuiRequest(self)
         request.news.connect(self._on_news)
         request.done.connect(lambda value: self._on_done(value, then))
-        request.failed.connect(lambda text: self._end(self._with_names(text, message)))
+        request.failed.connect(self._end)
         request.cancelled.connect(lambda: self._end(tr("Cancelled; nothing was written.")))
         self.dock.bar.show_running(f"{stage_text(stage)}…")
         request.send(self._service, message)
@@ -259,11 +259,6 @@ class AccuracyRoom(QObject):
     def _end(self, text: str) -> None:
         self._request, self._layers_in_use = None, []
         self.dock.bar.show_idle(text)
-
-    def _with_names(self, text: str, message: Any) -> str:
-        """What the backend says of files that were written for this request only, with the names of their layers."""
-        name = getattr(message, "reference_name", None)
-        return text.replace(message.reference, f"“{name}”") if name else text
 
     def _on_news(self, news: protocol.News) -> None:
         if self._request is not None and isinstance(news, protocol.Progress):

@@ -188,7 +188,7 @@ def test_against_polygons_of_any_layer(desk, qtbot) -> None:
     assert ">areas<" in report and str(desk.accuracy._folder) not in report
     areas.deleteFeature(ids[0])
     text = desk.assess(qtbot)
-    assert "“areas” holds a single class" in text and "/" not in text
+    assert "areas holds a single class" in text and "/" not in text
     areas.rollBack()
 
 
