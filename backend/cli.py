@@ -18,6 +18,8 @@ from .errors import Cancelled, ProtolabelError
 _COMMANDS = {
     "label": "Label a raster from support polygons.",
     "vectorize": "Turn a label map into polygons.",
+    "accuracy": "Tell how good a label map is, by points, polygons or another raster.",
+    "sample-points": "Draw points on a label map for the accuracy assessment.",
     "inspect": "Print what the tool understands of a raster.",
     "models": "List, show, verify, add and remove the models that can be used.",
     "sample": "Generate the sample orthophoto, its labels and support polygons.",
@@ -40,7 +42,8 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f".commands.{cmd_name}", __package__).command
+        module = cmd_name.replace("-", "_")
+        command: click.Command = importlib.import_module(f".commands.{module}", __package__).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

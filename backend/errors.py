@@ -19,6 +19,10 @@ class SupportError(ProtolabelError):
     """Support polygons that cannot serve: no field, no class, no geometry inside the raster."""
 
 
+class AssessmentError(ProtolabelError):
+    """A label map and a reference that cannot be compared, or a sample that cannot be drawn."""
+
+
 class ModelError(ProtolabelError):
     """A model that is unknown, damaged or of another architecture."""
 

@@ -201,6 +201,110 @@ class Vectorize(_Message):
 
 
 @dataclass(frozen=True)
+class Accuracy(_Message):
+    """Tell how good a label map is, by a reference: labelled points, validation polygons or a reference raster.
+
+    Answered by ``progress`` (stage "assessing") and ``log`` while it runs, then by a result with
+
+    - ``kind``: what the reference is, "points", "polygons" or "raster";
+    - ``design``: what the estimates rest on: "stratified" (points that the tool drew), "assumed" (other points, taken
+      as drawn at random), "clusters" (polygons), "census" (a raster that covers the whole map), "partial" (one that
+      does not); ``statement``: what that means for the intervals, for people;
+    - ``notes``: texts, what else the user should know;
+    - ``unit``: of the counts, "points" or "pixels"; ``counted``: how many there are in the confusion matrix;
+      ``removed``: how many of the reference were left out because they lie under support polygons; ``outside``: how
+      many because the map has no label there; ``unlabelled`` and ``skipped``: points that the analyst has not labelled
+      yet, or could not tell;
+    - ``overall_accuracy``, ``kappa``, ``mean_f1``, ``mean_iou``: of the counts, 0 to 1 (kappa -1 to 1) or None;
+    - ``overall``: the estimate for the whole map. Each estimate is an object with ``value``, ``se`` (standard error),
+      ``low`` and ``high`` (95 % confidence interval), each a number or None where it cannot be told;
+    - ``area_unit``: "ha", "m²" or "px";
+    - ``classes``: in the order of the map's classes, each with ``id``, ``name``, ``color`` ("#rrggbb"), ``map_count``
+      and ``reference_count`` (of the counts), ``precision``, ``recall``, ``f1``, ``iou`` (of the counts, 0 to 1 or
+      None), ``mapped_area`` (in the map), and the estimates ``users``, ``producers`` (0 to 1) and ``area`` (all its
+      numbers None where the design allows none);
+    - ``confusion``: the counts, a list of rows by map class, each a list by reference class; ``proportions``: the same
+      as estimated shares of the map's area, 0 to 1, None for polygons;
+    - ``reliability``: of the confidence raster, None without one: ``ece`` (0 to 1) and ``bins``, each with ``low``,
+      ``high``, ``confidence``, ``accuracy`` (0 to 1, None in an empty bin) and ``count``;
+    - ``report`` (path or None) and ``tables`` (paths of the CSV files), ``seconds``.
+
+    The fields of points are told by :class:`SamplePoints`. Of a polygon layer with a field ``use``, the features that
+    say "validation" count, and as ``support`` all others; both may be the same file.
+
+    Attributes:
+        labels: The label map.
+        reference: Points or polygons (anything that OGR reads, "|layername=NAME" for one of several layers), or a
+            raster in any grid or coordinate system.
+        class_field: Field of the points or polygons: class ids of the map, or names of its classes.
+        support: The polygons that the map was made from; what lies under them is not assessed.
+        confidence: The confidence raster of the map.
+        report: An .html to write.
+        csv: A folder for the tables; it is made when it is not there.
+        reference_name: What the reference is called in the report, the tables and messages, instead of its path.
+        support_name: The same for the support polygons.
+    """
+
+    KIND: ClassVar[str] = "accuracy"
+
+    id: int = field(metadata=_ID)
+    labels: str = field(metadata=_NAME)
+    reference: str = field(metadata=_NAME)
+    class_field: str = field(default="class_id", metadata=_NAME)
+    support: str | None = field(default=None, metadata=_MAYBE_NAME)
+    confidence: str | None = field(default=None, metadata=_MAYBE_NAME)
+    report: str | None = field(default=None, metadata=_MAYBE_NAME)
+    csv: str | None = field(default=None, metadata=_MAYBE_NAME)
+    reference_name: str | None = field(default=None, metadata=_MAYBE_NAME)
+    support_name: str | None = field(default=None, metadata=_MAYBE_NAME)
+
+
+@dataclass(frozen=True)
+class SamplePoints(_Message):
+    """Draw points by stratified random sampling, for the analyst to label; the strata are the map's classes.
+
+    Answered by ``progress`` (stage "sampling"), then by a result with ``output``, ``points`` (how many) and ``strata``,
+    a list of ``id``, ``name``, ``color``, ``pixels``, ``share`` (of the map, 0 to 1) and ``points``.
+
+    The output is a GeoPackage in the map's coordinate system with one layer, ``points``, whose order is random, so that
+    the first ones are a sample as well. Its fields:
+
+    - ``point_id``: 1 to the number of points, whole numbers;
+    - ``map_class`` and ``map_name``: id and name of the class that the map has there, the stratum; best hidden from who
+      labels;
+    - ``stratum_pixels``: size of the stratum when the points were drawn;
+    - ``class_id`` (whole number) and ``class_name`` (text): what the analyst says is there, NULL until then; only
+      ``class_id`` is read;
+    - ``skipped``: 1 when the analyst cannot tell, else 0; such a point is left out, whatever its class.
+
+    Attributes:
+        labels: The label map.
+        output: A .gpkg; None draws nothing and only tells how many points there would be.
+        count: How many points; None takes as many as ``standard_error`` needs.
+        standard_error: That the overall accuracy shall have.
+        expected: User's accuracies that are expected, a list of ``id`` and ``accuracy`` (0 to 1); 0.8 for classes that
+            it does not list.
+        minimum: Points of each class at least, as far as there are so many pixels, and so many points.
+        seed: The same one draws the same points.
+        support: Polygons under which no point is drawn; features with ``use`` "validation" do not count.
+    """
+
+    KIND: ClassVar[str] = "sample_points"
+
+    id: int = field(metadata=_ID)
+    labels: str = field(metadata=_NAME)
+    output: str | None = field(default=None, metadata=_MAYBE_NAME)
+    count: int | None = field(default=None, metadata=_checked(checks.optional(checks.integer(1, 1_000_000))))
+    standard_error: float = field(default=0.025, metadata=_checked(checks.finite))
+    expected: tuple[dict[str, Any], ...] | None = field(
+        default=None, metadata=_checked(checks.optional(checks.list_of(checks.json_object, 1, 65_535)))
+    )
+    minimum: int = field(default=25, metadata=_checked(checks.integer(0, 1_000_000)))
+    seed: int = field(default=0, metadata=_COUNT)
+    support: str | None = field(default=None, metadata=_MAYBE_NAME)
+
+
+@dataclass(frozen=True)
 class Inspect(_Message):
     """Tell what is understood of a raster: a result of texts by name."""
 
@@ -343,11 +447,13 @@ class Cancelled(_Message):
 
 
 # Unions are not written with a bar here, since Python 3.9 would evaluate it.
-Task = Union[Label, Preview, Uncertain, Estimate, Vectorize, Inspect, Models]  # noqa: UP007
+Task = Union[  # noqa: UP007
+    Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Inspect, Models
+]  # fmt: skip
 Request = Union[Task, Cancel, Ping, Quit]  # noqa: UP007
 News = Union[Progress, Partial, Log]  # noqa: UP007
 Reply = Union[Ready, News, Result, Error, Cancelled]  # noqa: UP007
 REQUESTS: tuple[type[Request], ...] = (
-    Label, Preview, Uncertain, Estimate, Vectorize, Inspect, Models, Cancel, Ping, Quit,
+    Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Inspect, Models, Cancel, Ping, Quit,
 )  # fmt: skip
 REPLIES: tuple[type[Reply], ...] = (Ready, Progress, Partial, Log, Result, Error, Cancelled)

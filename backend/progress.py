@@ -9,7 +9,7 @@ from typing import Literal
 
 from .errors import Cancelled
 
-Stage = Literal["support", "labels", "writing"]
+Stage = Literal["support", "labels", "writing", "sampling", "assessing"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Progress:
 
     Attributes:
         stage: What is being done.
-        done: Tiles encoded so far, over all stages.
+        done: Tiles encoded so far, over all stages; of an assessment and a sample, windows read.
         total: Tiles to encode in all.
         megapixels: Raster pixels that the done tiles stand for, in millions.
     """

@@ -25,8 +25,9 @@ except AttributeError:
     RASTER_WRITTEN = QgsRasterFileWriter.WriterError.NoError
 
 try:
-    STROKE_STYLE = QgsSymbolLayer.Property.StrokeStyle
+    LAYER_ENABLED, STROKE_STYLE = QgsSymbolLayer.Property.LayerEnabled, QgsSymbolLayer.Property.StrokeStyle
 except AttributeError:
+    LAYER_ENABLED = QgsSymbolLayer.Property.PropertyLayerEnabled
     STROKE_STYLE = QgsSymbolLayer.Property.PropertyStrokeStyle
 
 # Markdown as on GitHub, but without HTML, of which one tag that is not closed would swallow the rest.
@@ -46,6 +47,7 @@ def set_tooltip_text(layer: QgsMapLayer, text: str) -> None:
 
 
 __all__ = [
+    "LAYER_ENABLED",
     "MARKDOWN",
     "POINT_GEOMETRY",
     "POLYGON_GEOMETRY",

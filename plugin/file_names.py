@@ -20,6 +20,14 @@ def labels_path(raster: QgsMapLayer, project: QgsProject) -> Path:
     return _path(raster, project, f"{_stem(raster)}_labels.tif")
 
 
+def points_path(label_map: QgsMapLayer, project: QgsProject) -> Path:
+    """A new file for sample points of a label map, beside it where that may be written to."""
+    file = _file(label_map)
+    if file.is_file() and os.access(file.parent, os.W_OK):
+        return _free_name(file.with_name(f"{file.stem}_points.gpkg"))
+    return _path(label_map, project, f"{_stem(label_map)}_points.gpkg")
+
+
 def export_path(raster: QgsMapLayer, project: QgsProject) -> Path:
     """A new file for a part of a layer that comes from a server."""
     return _path(raster, project, f"{_stem(raster)}.tif")

@@ -105,6 +105,10 @@ def stage_text(stage: str) -> str:
         return tr("Learning from the polygons")
     if stage == "writing":
         return tr("Writing the files")
+    if stage == "sampling":
+        return tr("Drawing points")
+    if stage == "assessing":
+        return tr("Comparing the label map with the reference")
     return tr("Labelling")
 
 

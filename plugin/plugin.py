@@ -64,6 +64,9 @@ class ProtolabelPlugin:
         self._preview = self._add("preview", "Live", tr("Live Preview"), self._on_preview, checkable=True)
         self._add("next_place", "Next", tr("Next Uncertain Place"), self._on_next)
         self._add("run", "Label", tr("Label Raster"), self._on_run)
+        self._accuracy = self._add(
+            "accuracy", "Accuracy", tr("Accuracy Assessment"), self.show_accuracy, checkable=True
+        )
         self._add("setup", "SetUp", tr("Set Up Backend…"), self.show_setup)
         self._help = QAction(icon("protolabel"), "Protolabel", window)
         self._help.triggered.connect(self.show_help)
@@ -109,6 +112,15 @@ class ProtolabelPlugin:
             workspace.dock.close()  # as by its own button, which ends the preview and the drawing
         return workspace
 
+    def show_accuracy(self, on: bool = True) -> Workspace:
+        """Show the dock of the accuracy assessment or hide it."""
+        alone = self._workspace is None
+        workspace = self._opened()
+        if alone:
+            workspace.dock.close()  # it opens with its workspace, and was not asked for
+        workspace.accuracy.dock.setUserVisible(on)
+        return workspace
+
     def show_setup(self) -> None:
         """Show the dialog that installs the backend."""
         from .panels.setup_dialog import SetupDialog
@@ -132,6 +144,7 @@ class ProtolabelPlugin:
             self._workspace.drawingChanged.connect(self._draw.setChecked)
             self._workspace.previewChanged.connect(self._preview.setChecked)
             self._workspace.dock.visibilityChanged.connect(self._open.setChecked)
+            self._workspace.accuracyShown.connect(self._accuracy.setChecked)
         return self._workspace
 
     def _on_draw(self, on: bool) -> None:

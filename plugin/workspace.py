@@ -30,6 +30,8 @@ from .uncertain_places import UncertainPlaces
 if TYPE_CHECKING:
     from qgis.gui import QgisInterface
 
+    from .accuracy.room import AccuracyRoom
+
 
 class Workspace(QObject):
     """All that is open while the dock is; :meth:`close` leaves nothing of it."""
@@ -37,6 +39,7 @@ class Workspace(QObject):
     setupRequested = pyqtSignal()
     drawingChanged = pyqtSignal(bool)
     previewChanged = pyqtSignal(bool)
+    accuracyShown = pyqtSignal(bool)
 
     def __init__(self, iface: QgisInterface, service: BackendService) -> None:
         super().__init__(iface.mainWindow())
@@ -52,6 +55,7 @@ class Workspace(QObject):
         self.dock = LabelingDock(self.session, service, iface.mainWindow())
         self._models: GuiRequest | None = None
         self.rectangle = AreaRectangle(canvas, self)
+        self._accuracy: AccuracyRoom | None = None
         self._suggested = ""
         self._connect()
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
@@ -65,6 +69,8 @@ class Workspace(QObject):
         self._service.changed.disconnect(self._ask_models)
         if self._models is not None:
             self._models.abandon()
+        if self._accuracy is not None:
+            self._accuracy.close()
         self.exports.close()
         self.runs.close()
         self.places.close()
@@ -241,6 +247,32 @@ class Workspace(QObject):
         if not self.runs.busy:
             self.runs.withdraw()
             self.dock.bar.show_idle("")
+
+    # Accuracy.
+
+    @property
+    def accuracy(self) -> AccuracyRoom:
+        """The accuracy assessment, which is made when it is first asked for."""
+        if self._accuracy is None:
+            from .accuracy.room import AccuracyRoom
+
+            self._accuracy = AccuracyRoom(self._iface, self.session, self._service, self)
+            self._accuracy.said.connect(self.say)
+            self._accuracy.refused.connect(self.warn)
+            self._accuracy.dock.visibilityChanged.connect(self.accuracyShown)
+            self._accuracy.points.started.connect(self._on_labelling)
+            self.drawing.activeChanged.connect(self._on_drawing)
+            self.drawing.polygonsChanged.connect(self._accuracy.refresh)
+        return self._accuracy
+
+    def _on_labelling(self) -> None:
+        """Drawing takes the same keys, and a preview would suggest the answers."""
+        self.drawing.stop()
+        self.set_preview(False)
+
+    def _on_drawing(self, on: bool) -> None:
+        if on and self._accuracy is not None:
+            self._accuracy.points.stop()
 
     # The backend and the window.
 

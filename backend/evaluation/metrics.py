@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..accuracy import confusion
+from ..accuracy.confusion import ratio
 from .counts import Counts
 
 Counting = Literal["present", "all"]
@@ -33,7 +35,7 @@ def class_iou(counts: Counts, counting: Counting) -> NDArray[np.float64]:
         Shape (labels,), the background first.
     """
     hits, mistaken, missed = _positives(counts, counting)
-    return _ratio(hits, hits + mistaken + missed)
+    return ratio(hits, hits + mistaken + missed)
 
 
 def mean_iou(counts: Counts, counting: Counting) -> float:
@@ -48,25 +50,22 @@ def binary_iou(counts: Counts, counting: Counting) -> float:
     foreground pixel of the wrong class therefore is a mistake.
     """
     hits, mistaken, missed = (np.array([part[0], part[1:].sum()]) for part in _positives(counts, counting))
-    return _mean(_ratio(hits, hits + mistaken + missed))
+    return _mean(ratio(hits, hits + mistaken + missed))
 
 
 def overall_accuracy(counts: Counts) -> float:
     """Share of pixels with the right label, the background being a label as any other."""
-    return float(_ratio(np.trace(counts.confusion), counts.confusion.sum()))
+    return confusion.overall_accuracy(counts.confusion)
 
 
 def kappa(counts: Counts) -> float:
     """Cohen's kappa: agreement beyond what the shares of the labels would give by chance, -1 to 1."""
-    share = _ratio(counts.confusion, counts.confusion.sum())
-    chance = float(share.sum(axis=0) @ share.sum(axis=1))
-    return float(_ratio(np.trace(share) - chance, np.float64(1 - chance)))
+    return confusion.kappa(counts.confusion)
 
 
 def class_f1(counts: Counts) -> NDArray[np.float64]:
     """F1 of every label, 0 to 1, shape (labels,); NaN for a label that never occurred and was never predicted."""
-    hits = counts.confusion.diagonal()
-    return _ratio(2 * hits, counts.confusion.sum(axis=0) + counts.confusion.sum(axis=1))
+    return confusion.class_f1(counts.confusion)
 
 
 def _positives(counts: Counts, counting: Counting) -> tuple[NDArray[np.int64], ...]:
@@ -76,12 +75,6 @@ def _positives(counts: Counts, counting: Counting) -> tuple[NDArray[np.int64], .
     if counting == "present":
         mistaken = mistaken - counts.absent
     return hits, mistaken, counts.confusion.sum(axis=1) - hits
-
-
-def _ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio: NDArray[np.float64] = np.true_divide(part, whole)
-    return ratio
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import pyproj
@@ -14,6 +15,23 @@ from rasterio.errors import CRSError
 from rasterio.transform import Affine
 
 Points = NDArray[np.float64]
+
+
+class Georeferenced(Protocol):
+    """A raster as far as its place matters.
+
+    Attributes:
+        path: As given.
+        width, height: In pixels.
+        crs: None when coordinates are pixels.
+        transform: From (column, row) to coordinates.
+    """
+
+    path: str
+    width: int
+    height: int
+    crs: CRS | None
+    transform: Affine
 
 
 def proj_system(crs: CRS | str | None) -> pyproj.CRS | None:

@@ -24,7 +24,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from ..errors import OutputError
-from .palette import Color, hex_color
+from .palette import Color, hex_color, parse_color
 from .parts import part_path, sweep_parts
 from .qml import add_category_names
 from .support import ClassInfo
@@ -54,6 +54,15 @@ def classes_of(src: DatasetReader) -> tuple[ClassInfo, ...]:
         return tuple(ClassInfo(int(entry["id"]), str(entry["name"])) for entry in entries)
     except (ValueError, TypeError, KeyError):
         return ()
+
+
+def colors_of(src: DatasetReader) -> dict[int, Color]:
+    """The colours that a label map names in its tag, by class id; none for one from elsewhere."""
+    try:
+        entries = json.loads(src.tags().get(CLASSES_TAG, "[]"))
+        return {int(entry["id"]): parse_color(str(entry["color"])) for entry in entries}
+    except (ValueError, TypeError, KeyError):
+        return {}
 
 
 def category_names(classes: Sequence[ClassInfo]) -> list[str] | None:

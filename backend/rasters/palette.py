@@ -127,6 +127,16 @@ def hex_color(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
+def parse_color(text: str) -> Color:
+    """Read "#rrggbb".
+
+    Raises:
+        ValueError: When it is something else.
+    """
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue
+
+
 def _by_name(name: str) -> Color | None:
     words = set(re.findall(r"[a-z]+", name.lower()))
     words |= {word[:-1] for word in words if word.endswith("s")}

@@ -128,6 +128,16 @@ def add_category_names(aux: Path, names: Sequence[str]) -> None:
     aux.write_bytes(ElementTree.tostring(root, encoding="utf-8") + b"\n")
 
 
+def category_names_beside(raster: str | Path) -> list[str]:
+    """The names of band 1's values, from 0 on, in GDAL's sidecar of a raster; none without it."""
+    try:
+        root = ElementTree.fromstring(Path(f"{raster}.aux.xml").read_bytes())  # nosec B314 - see the import
+    except (OSError, ValueError, ElementTree.ParseError):
+        return []
+    found = root.findall("PAMRasterBand[@band='1']/CategoryNames/Category")
+    return [(category.text or "").strip() for category in found]
+
+
 def _xml_text(text: str) -> str:
     """Replace the characters that XML cannot hold, not even escaped."""
     return _NOT_XML.sub(" ", text)

@@ -18,7 +18,7 @@ from shapely.geometry.base import BaseGeometry
 from ..errors import SupportError
 from .burning import burn_polygon, find_rivals, is_thin, overlap_visibly, pixel_bounds, polygonal
 from .class_ids import MAX_CLASSES, class_ids
-from .georeference import Points, drawn_upside_down, pixel_mapping, proj_system
+from .georeference import Georeferenced, Points, drawn_upside_down, pixel_mapping, proj_system
 from .source import RasterSource
 from .support_layer import SupportLayer, read_layer
 
@@ -164,7 +164,7 @@ def find_support(
     layer = read_layer(str(path), class_field, name_field)
     notes = list(layer.notes)
     ids, names = class_ids(layer.ids, layer.names, class_field, layer.path, notes)
-    parts = _inside(to_pixels(layer, source, notes), source)
+    parts = inside_raster(to_pixels(layer, source, notes), source)
     inside = [index for index, part in enumerate(parts) if not part.is_empty]
     if len(inside) < len(parts):
         notes.append(f"{len(parts) - len(inside)} of {len(parts)} polygons lie outside the raster.")
@@ -175,7 +175,7 @@ def find_support(
     return SupportSet(classes, tuple(parts[i] for i in inside), labels, tuple(notes))
 
 
-def _inside(polygons: Sequence[BaseGeometry], source: RasterSource) -> list[BaseGeometry]:
+def inside_raster(polygons: Sequence[BaseGeometry], source: Georeferenced) -> list[BaseGeometry]:
     """The part of each polygon inside the raster; empty where there is none."""
     raster = shapely.box(0, 0, source.width, source.height)
     shapely.prepare(raster)
@@ -188,7 +188,7 @@ def _inside(polygons: Sequence[BaseGeometry], source: RasterSource) -> list[Base
     return parts
 
 
-def to_pixels(layer: SupportLayer, source: RasterSource, notes: list[str]) -> list[BaseGeometry]:
+def to_pixels(layer: SupportLayer, source: Georeferenced, notes: list[str]) -> list[BaseGeometry]:
     """The polygons of a layer in the pixel coordinates of a raster.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyogrio
@@ -22,18 +23,19 @@ _UNREADABLE = (
     ValueError,  # geometry types that pyogrio does not know
 )
 _SHOWN = 12  # fields in a message
+Use = Literal["support", "validation"]
 
 
 @dataclass(frozen=True)
 class SupportLayer:
-    """The features of a layer that are support.
+    """The features of a layer that are support, or of those that are kept aside.
 
     Attributes:
         path: As given.
         numbers: Position of each feature in the layer, from 1.
         geometries: Polygons and multipolygons, valid and not empty.
         crs: As OGR names it, or None.
-        ids: Values of the class field.
+        ids: Values of the class field; zeros where none was asked for.
         names: Values of the name field, or None.
         notes: What the user should know.
     """
@@ -47,21 +49,24 @@ class SupportLayer:
     notes: tuple[str, ...] = ()
 
 
-def read_layer(path: str, class_field: str, name_field: str) -> SupportLayer:
-    """Read the features that are not set aside for validation.
+def read_layer(
+    path: str, class_field: str | None, name_field: str | None, use: Use = "support"
+) -> SupportLayer:
+    """Read the features that are not set aside for validation, or those that are.
 
     Args:
         path: Anything that OGR reads, with "|layername=NAME" for one layer of several as QGIS writes it; else the
             first polygon layer that has the class field is taken.
-        class_field: Must be there.
+        class_field: Must be there; None when the classes do not matter.
         name_field: May be absent.
+        use: "validation" takes the features whose field ``use`` says so, and all of a layer without that field.
 
     Raises:
         SupportError: When it cannot be read, or has no polygons, no class field, or geometries that cannot serve.
     """
     file, _, options = path.partition("|")
     try:
-        layer, fields, notes = _choose_layer(path, file, options, class_field)
+        layer, fields, notes = _choose_layer(path, file, options, class_field, use)
         columns = list(dict.fromkeys(name for name in (class_field, name_field, "use") if name in fields))
         meta, _, wkb, values = pyogrio.raw.read(file, layer=layer, columns=columns, force_2d=True)
         geometries = [] if wkb is None else _geometries(wkb, path)
@@ -70,23 +75,29 @@ def read_layer(path: str, class_field: str, name_field: str) -> SupportLayer:
     data: dict[str, NDArray[np.generic]] = dict(zip(meta["fields"], values, strict=True))
     keep = np.ones(len(geometries), np.bool_)
     if "use" in data:
-        keep = np.array([str(value).strip().lower() != "validation" for value in data["use"]], np.bool_)
+        aside = np.array([str(value).strip().lower() == "validation" for value in data["use"]], np.bool_)
+        keep = aside if use == "validation" else ~aside
     if not keep.any():
-        raise SupportError(f"{path} holds no support polygon; draw some polygons for each class.")
+        raise _none(path, use)
     numbers = tuple((np.flatnonzero(keep) + 1).tolist())
     return SupportLayer(
         path,
         numbers,
         tuple(_checked(geometries[number - 1], number, path) for number in numbers),
         meta["crs"],
-        data[class_field][keep],
+        np.zeros(len(numbers), np.int64) if class_field is None else data[class_field][keep],
         data[name_field][keep] if name_field in data else None,
         notes,
     )
 
 
+def _none(path: str, use: Use) -> SupportError:
+    fix = 'set the field "use" of some to "validation", or choose another file' if use == "validation" else ""
+    return SupportError(f"{path} holds no {use} polygon; {fix or 'draw some polygons for each class'}.")
+
+
 def _choose_layer(
-    path: str, file: str, options: str, class_field: str
+    path: str, file: str, options: str, class_field: str | None, use: Use
 ) -> tuple[str, Sequence[str], tuple[str, ...]]:
     """The layer's name, its fields, and a note when there were others to choose from."""
     layers = {str(name): kind for name, kind in pyogrio.list_layers(file)}
@@ -95,12 +106,12 @@ def _choose_layer(
         raise SupportError(f"{file} has no layer {wanted[0]!r}; choose one of {', '.join(layers) or 'none'}.")
     polygonal = wanted or [name for name, kind in layers.items() if kind and _may_hold_polygons(str(kind))]
     if not polygonal:
-        raise SupportError(f"{path} holds no polygon layer; save the support polygons as polygons.")
+        raise SupportError(f"{path} holds no polygon layer; save the {use} polygons as polygons.")
     fields = {name: [str(f) for f in pyogrio.read_info(file, layer=name)["fields"]] for name in polygonal}
-    serving = [name for name in polygonal if class_field in fields[name]]
+    serving = [name for name in polygonal if class_field is None or class_field in fields[name]]
     if not serving:
         if pyogrio.read_info(file, layer=polygonal[0], force_feature_count=True)["features"] == 0:
-            raise SupportError(f"{path} holds no support polygon; draw some polygons for each class.")
+            raise _none(path, use)
         known = list(dict.fromkeys(field for name in polygonal for field in fields[name]))
         shown = ", ".join(known[:_SHOWN]) + (
             f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""

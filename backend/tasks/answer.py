@@ -15,6 +15,7 @@ from .. import protocol
 from ..errors import Cancelled, ProtolabelError
 from ..progress import CancelToken
 from ..protocol import (
+    Accuracy,
     Error,
     Estimate,
     Inspect,
@@ -22,6 +23,7 @@ from ..protocol import (
     Preview,
     Reply,
     Result,
+    SamplePoints,
     Task,
     Uncertain,
     Vectorize,
@@ -94,6 +96,14 @@ class TaskRunner:
             from .vectorize import vectorize
 
             return vectorize(task, cancel)
+        if isinstance(task, Accuracy):
+            from .accuracy import accuracy
+
+            return accuracy(task, send, cancel)
+        if isinstance(task, SamplePoints):
+            from .accuracy import sample_points
+
+            return sample_points(task, send, cancel)
         if isinstance(task, Inspect):
             from .inspect import inspect
 
@@ -115,8 +125,10 @@ def remove_parts(task: Task) -> None:
     outputs: tuple[str | None, ...] = ()
     if isinstance(task, Label):
         outputs = task.output, task.confidence, task.vector
-    elif isinstance(task, Vectorize):
+    elif isinstance(task, (Vectorize, SamplePoints)):
         outputs = (task.output,)
+    elif isinstance(task, Accuracy):
+        outputs = (task.report,)
     for output in map(Path, filter(None, outputs)):
         for path in (output, output.with_suffix(".qml")):
             # As named by rasters.parts, with what GDAL puts beside them; it is not imported in a process that ends.

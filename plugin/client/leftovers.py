@@ -17,7 +17,7 @@ def remove_parts(message: protocol.Request, pid: int) -> None:
         message: The request.
         pid: The number of the worker that had it.
     """
-    named = [getattr(message, name, None) for name in ("output", "confidence", "vector")]
+    named = [getattr(message, name, None) for name in ("output", "confidence", "vector", "report")]
     for folder in {Path(output).parent for output in named if output}:
         _remove(folder, f".*.{pid}.*part*")
 

@@ -16,8 +16,10 @@ from qgis.core import (
     QgsFeatureSink,
     QgsFields,
     QgsMapLayer,
+    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSource,
+    QgsProcessingUtils,
     QgsRasterLayer,
     QgsVectorFileWriter,
     QgsVectorLayer,
@@ -27,6 +29,7 @@ from qgis.core import (
 from ..classes import ClassEntry
 from ..geometries import clean_polygon
 from ..translation import tr
+from ..vector_files import copy_layer, file_of
 
 _USE = "use"  # the field that sets polygons aside for validation
 
@@ -50,6 +53,37 @@ def raster_path(layer: QgsMapLayer | None) -> str:
         )
     source = layer.source().partition("|option:")[0]
     return os.path.abspath(source) if os.path.exists(source) else source  # the worker runs in another folder
+
+
+def vector_path(layer: QgsVectorLayer, stem: str, context: QgsProcessingContext) -> str:
+    """What the backend opens a vector layer by: its file, or a copy of what is no file, filtered or edited.
+
+    Args:
+        layer: The layer, in the thread that it lives in.
+        stem: Of the copy's name.
+        context: Of the run.
+
+    Raises:
+        QgsProcessingException: When it cannot be opened or copied.
+    """
+    if not layer.isValid():
+        raise QgsProcessingException(
+            tr("The layer {name} cannot be opened; check that the file is there and whole.").format(
+                name=layer.name()
+            )
+        )
+    file = file_of(layer)
+    if file is not None:
+        return file
+    path = QgsProcessingUtils.generateTempFilename(f"{stem}.gpkg")
+    reason = copy_layer(layer, Path(path), context.transformContext())
+    if reason:
+        raise QgsProcessingException(
+            tr("The layer {name} cannot be copied ({reason}); check the free disk space.").format(
+                name=layer.name(), reason=reason
+            )
+        )
+    return path
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,20 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..backend_service import BackendService
 from ..translation import tr
+from .accuracy import AccuracyAlgorithm
 from .label import LabelAlgorithm
 from .prepare_support import PrepareSupportAlgorithm
+from .sample_points import SamplePointsAlgorithm
 from .styling import LayerStyler
 from .vectorize import VectorizeAlgorithm
 
+_ALGORITHMS = (
+    LabelAlgorithm,
+    PrepareSupportAlgorithm,
+    VectorizeAlgorithm,
+    SamplePointsAlgorithm,
+    AccuracyAlgorithm,
+)
 _ICON = Path(__file__).resolve().parents[2] / "resources" / "icons" / "protolabel.svg"
 
 
@@ -28,7 +37,7 @@ class ProtolabelProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Make the algorithms; Processing calls this."""
-        for algorithm in (LabelAlgorithm, PrepareSupportAlgorithm, VectorizeAlgorithm):
+        for algorithm in _ALGORITHMS:
             self.addAlgorithm(algorithm(self._service, self._stylers))
 
     def id(self) -> str:

@@ -20,6 +20,7 @@ from backend.labeling import LabelOptions
 from backend.protocol import (
     MAX_REPLY,
     MAX_REQUEST,
+    Accuracy,
     Cancel,
     Cancelled,
     Error,
@@ -36,6 +37,7 @@ from backend.protocol import (
     Quit,
     Ready,
     Result,
+    SamplePoints,
     Uncertain,
     Vectorize,
     decode_reply,
@@ -81,6 +83,16 @@ requests = st.one_of(
     st.builds(Uncertain, count=st.integers(1, 100), **labeling),
     st.builds(Estimate, output=names, **some_part, **labeling),
     st.builds(Vectorize, id=ids, labels=names, output=names, sieve=ids, simplify=finite),
+    st.builds(
+        Accuracy, id=ids, labels=names, reference=names, class_field=names, support=st.none() | names,
+        confidence=st.none() | names, report=st.none() | names, csv=st.none() | names,
+        reference_name=st.none() | names, support_name=st.none() | names,
+    ),
+    st.builds(
+        SamplePoints, id=ids, labels=names, output=st.none() | names, count=st.none() | st.integers(1, 10**6),
+        standard_error=finite, expected=st.none() | st.lists(json_objects, min_size=1, max_size=3).map(tuple),
+        minimum=st.integers(0, 10**6), seed=ids, support=st.none() | names,
+    ),
     st.builds(Inspect, id=ids, raster=names, bands=st.none() | numbers),
     st.builds(Models, id=ids),
     st.builds(Cancel, id=ids, target=ids),
@@ -125,7 +137,9 @@ class TestRoundTrip:
             for value in vars(messages).values()
             if isinstance(value, type) and issubclass(value, messages._Message) and hasattr(value, "KIND")
         }
-        asked = (Label, Preview, Uncertain, Estimate, Vectorize, Inspect, Models, Cancel, Ping, Quit)
+        asked = (
+            Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Inspect, Models, Cancel, Ping, Quit,
+        )  # fmt: skip
         answered = (Ready, Progress, Partial, Log, Result, Error, Cancelled)
         assert kinds == {*asked, *answered}
         assert set(messages.REQUESTS) == set(asked) and set(messages.REPLIES) == set(answered)

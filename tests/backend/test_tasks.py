@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 
 from backend.encoders import catalogue
 from backend.encoders.checksums import record_path
 from backend.errors import ProtolabelError
-from backend.messages import Error, Inspect, Label, Result, Vectorize
+from backend.messages import Accuracy, Error, Inspect, Label, Log, Progress, Result, SamplePoints, Vectorize
 from backend.progress import CancelToken
 from backend.rasters.class_styles import ClassStyle
 from backend.rasters.stretch import Stretch
@@ -110,3 +111,51 @@ def test_errors_become_replies(tmp_path) -> None:
     assert "gone.tif cannot be read" in reply.message
     assert not isinstance(reply, Result)
     assert not list(tmp_path.iterdir())
+
+
+def test_points_are_drawn_and_a_map_is_assessed(make_raster, make_support, tmp_path) -> None:
+    ids = np.repeat(np.array([1, 2], np.uint8), 50)[None, None].repeat(60, axis=1)
+    labels = str(make_raster(ids, name="map.tif"))
+    runner, sent = TaskRunner(), []
+    request = {"labels": labels, "count": 20, "expected": ({"id": 1, "accuracy": 0.5},)}
+    plan = runner.answer(SamplePoints(1, **request), sent.append, CancelToken())
+    assert isinstance(plan, Result), plan
+    assert plan.value["output"] is None and plan.value["points"] == 20
+    assert [(item["id"], item["points"], item["share"]) for item in plan.value["strata"]] == [
+        (1, 10, 0.5),
+        (2, 10, 0.5),
+    ]
+    assert {item.stage for item in sent if isinstance(item, Progress)} == {"sampling"}
+    wrong = runner.answer(SamplePoints(2, labels, expected=({"id": 1},)), sent.append, CancelToken())
+    assert isinstance(wrong, Error) and wrong.kind == "user"
+
+    support = str(make_support([(1, "a", shapely.box(5, 5, 60, 20)), (2, "b", shapely.box(70, 5, 80, 20))]))
+    report = tmp_path / "report.html"
+    sent.clear()
+    found = runner.answer(
+        Accuracy(3, labels, support, report=str(report), csv=str(tmp_path / "tables")),
+        sent.append,
+        CancelToken(),
+    )
+    assert isinstance(found, Result), found
+    assert found.value["overall_accuracy"] == pytest.approx((45 + 10) / 65, abs=1e-6)
+    assert found.value["report"] == str(report) and report.is_file()
+    assert sorted(map(str, (tmp_path / "tables").iterdir())) == sorted(found.value["tables"])
+    assert [item.text for item in sent if isinstance(item, Log)] == found.value["notes"]
+    assert {item.stage for item in sent if isinstance(item, Progress)} == {"assessing"}
+    named = Accuracy(6, labels, support, "gone", reference_name="My polygons")
+    refused = runner.answer(named, sent.append, CancelToken())
+    assert isinstance(refused, Error) and refused.message.startswith(
+        "The reference My polygons has no field 'gone'"
+    )
+    report.unlink()
+    named = Accuracy(7, labels, support, report=str(report), reference_name="My polygons")
+    assert isinstance(runner.answer(named, sent.append, CancelToken()), Result)
+    assert "My polygons" in report.read_text(encoding="utf-8") and support not in report.read_text(
+        encoding="utf-8"
+    )
+    refused = runner.answer(Accuracy(4, labels, support, report=labels), sent.append, CancelToken())
+    assert isinstance(refused, Error) and refused.kind == "user" and "use .html" in refused.message
+    cancel = CancelToken()
+    cancel.cancel()
+    assert not isinstance(runner.answer(Accuracy(5, labels, support), sent.append, cancel), (Result, Error))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -157,3 +158,83 @@ def filled_session(
     session.set_options(model=scene.model, crf=False)
     yield session
     session.close()
+
+
+@dataclass(frozen=True)
+class AssessedMap:
+    """A label map of three classes in stripes, and what is true: the same, a few pixels to the right."""
+
+    labels: Path
+    truth: Path
+    confidence: Path
+
+    def true_class(self, x: float, y: float) -> int:
+        """What is at a place."""
+        from osgeo import gdal
+
+        data = gdal.Open(str(self.truth))
+        left, width, _, top, _, height = data.GetGeoTransform()
+        return int(data.ReadAsArray(int((x - left) / width), int((y - top) / height), 1, 1)[0, 0])
+
+
+@pytest.fixture
+def assessed_map(tmp_path: Path) -> AssessedMap:
+    """Files as a run leaves them; 120 x 90 pixels of 0.6 m, 6 of 40 columns of each stripe are wrong."""
+    import numpy as np
+    from osgeo import gdal, osr
+
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(26917)
+    stripes = np.repeat(np.array([1, 2, 3], np.uint8), 40)
+    truth = np.roll(stripes, 6)
+    truth[:6] = 1
+    names = [(1, "building", "#d55e00"), (2, "road", "#999999"), (3, "grass", "#009e73")]
+    tag = json.dumps([{"id": id, "name": name, "color": color} for id, name, color in names])
+
+    def write(name: str, row: Any, nodata: int) -> Path:
+        path = tmp_path / "map" / name
+        path.parent.mkdir(exist_ok=True)
+        data = gdal.GetDriverByName("GTiff").Create(str(path), 120, 90, 1, gdal.GDT_Byte)
+        data.SetGeoTransform((400_000.0, 0.6, 0.0, 4_300_000.0, 0.0, -0.6))
+        data.SetProjection(system.ExportToWkt())
+        data.SetMetadataItem("PROTOLABEL_CLASSES", tag)
+        band = data.GetRasterBand(1)
+        band.SetNoDataValue(nodata)
+        band.WriteArray(np.tile(row, (90, 1)))
+        del band, data
+        return path
+
+    return AssessedMap(
+        write("labels.tif", stripes, 255),
+        write("truth.tif", truth, 255),
+        write("labels_confidence.tif", np.where(stripes == truth, 90, 60).astype(np.uint8), 255),
+    )
+
+
+@pytest.fixture
+def sample_file(tmp_path: Path, assessed_map: AssessedMap) -> Path:
+    """Nine sample points as the backend draws them, three in each class of the map; none is labelled."""
+    from osgeo import ogr, osr
+
+    path = tmp_path / "map" / "points.gpkg"
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(26917)
+    data = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    layer = data.CreateLayer("points", system, ogr.wkbPoint)
+    for name, kind in (
+        ("point_id", ogr.OFTInteger), ("map_class", ogr.OFTInteger), ("map_name", ogr.OFTString),
+        ("stratum_pixels", ogr.OFTInteger64), ("class_id", ogr.OFTInteger), ("class_name", ogr.OFTString),
+        ("skipped", ogr.OFTInteger),
+    ):  # fmt: skip
+        layer.CreateField(ogr.FieldDefn(name, kind))
+    for number in range(9):
+        stratum = number % 3 + 1
+        feature = ogr.Feature(layer.GetLayerDefn())
+        feature["point_id"], feature["map_class"], feature["map_name"] = number + 1, stratum, "?"
+        feature["stratum_pixels"], feature["skipped"] = 3600, 0
+        column, row = (stratum - 1) * 40 + 3 + 9 * (number // 3), 10 + 8 * number
+        x, y = 400_000.0 + 0.6 * (column + 0.5), 4_300_000.0 - 0.6 * (row + 0.5)
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(f"POINT ({x} {y})"))
+        layer.CreateFeature(feature)
+    del layer, data
+    return path

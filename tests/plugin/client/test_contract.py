@@ -51,6 +51,7 @@ def test_every_request_is_answered_as_its_documentation_says(
         )
     )
     labels, polygons, folder = tmp_path / "labels.tif", tmp_path / "polygons.gpkg", tmp_path / "preview"
+    points, report = tmp_path / "points.gpkg", tmp_path / "report.html"
     folder.mkdir()
     fit = {
         "id": 0, "raster": raster, "support": support, "model": str(random_model), "device": "cpu", "tile": 384,
@@ -79,6 +80,18 @@ def test_every_request_is_answered_as_its_documentation_says(
             },
         ),
         (messages.Vectorize(0, str(labels), str(polygons)), {"output", "polygons"}),
+        (
+            messages.SamplePoints(0, str(labels), str(points), count=40, minimum=5),
+            {"output", "points", "strata"},
+        ),
+        (
+            messages.Accuracy(0, str(labels), support, report=str(report), csv=str(tmp_path / "tables")),
+            {
+                "kind", "design", "statement", "notes", "unit", "counted", "removed", "outside", "unlabelled",
+                "skipped", "overall_accuracy", "kappa", "mean_f1", "mean_iou", "overall", "area_unit", "classes",
+                "confusion", "proportions", "reliability", "report", "tables", "seconds",
+            },
+        ),
         (messages.Inspect(0, raster), {"stretch", "bands", "band_count", "band_names"}),
         (messages.Models(0), {"models", "folders", "devices"}),
         (messages.Cancel(0, 2**40), {"found"}),
@@ -93,6 +106,7 @@ def test_every_request_is_answered_as_its_documentation_says(
     assert asked == set(messages.REQUESTS) - {messages.Quit}
     assert {type(item) for item in news} == {messages.Progress, messages.Partial, messages.Log}
     assert client.ready is not None
+    assert points.is_file() and report.is_file()
     assert labels.is_file() and polygons.is_file() and not (tmp_path / "other.tif").exists()
     with pytest.raises(modules.errors.RequestError, match="does not exist"):
         client.request(messages.Inspect(0, str(tmp_path / "gone.tif"))).wait(60)

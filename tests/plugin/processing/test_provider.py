@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProcessingParameterDefinition
 
-NAMES = ["label", "prepare_support", "vectorize"]
+NAMES = ["accuracy", "label", "prepare_support", "sample_points", "vectorize"]
 
 
 def algorithm(name):
@@ -53,7 +53,7 @@ def test_provider_loads_without_a_backend_and_says_the_way_out(plugin_module, qg
     registry = QgsApplication.processingRegistry()
     assert registry.addProvider(provider)
     try:
-        for name, can in (("label", False), ("vectorize", False), ("prepare_support", True)):
+        for name, can in ((name, name == "prepare_support") for name in NAMES):
             possible, text = algorithm(name).canExecute()
             assert possible == can
             assert can or "Set Up Backend" in text

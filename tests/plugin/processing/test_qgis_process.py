@@ -106,6 +106,25 @@ def test_vectorize_takes_what_label_has_made(environment, scene, tmp_path):
     assert layer.featureCount() > 1
 
 
+def test_accuracy_of_a_label_map_by_points_and_by_a_raster(environment, shared, tmp_path):
+    truth, support = (
+        shared / "data" / "naip" / f"scene06_{name}" for name in ("labels.tif", "support_k5_s0.geojson")
+    )
+    points, report = tmp_path / "points.gpkg", tmp_path / "report.html"
+    drawn = run(environment, "run", "--json", "protolabel:sample_points", f"--LABELS={truth}", "--COUNT=80",
+                f"--SUPPORT={support}", f"--POINTS={points}")  # fmt: skip
+    assert drawn.returncode == 0, drawn.stdout + drawn.stderr
+    assert QgsVectorLayer(str(points), "", "ogr").featureCount() == 80
+    done = run(environment, "run", "--json", "protolabel:accuracy", f"--LABELS={truth}", f"--REFERENCE={truth}",
+               f"--SUPPORT={support}", f"--REPORT={report}")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert results["OVERALL_ACCURACY"] == 1 and results["REMOVED"] > 1000
+    assert "Accuracy of scene06_labels.tif" in report.read_text(encoding="utf-8")
+    failed = run(environment, "run", "protolabel:accuracy", f"--LABELS={truth}", f"--REFERENCE={points}")
+    assert failed.returncode != 0 and "label some of them first" in failed.stdout + failed.stderr
+
+
 def test_without_a_backend_the_way_out_is_told(environment, scene, tmp_path):
     bare = {name: value for name, value in environment.items() if name != "PROTOLABEL_PYTHON"}
     output = tmp_path / "labels.tif"

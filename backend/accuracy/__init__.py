@@ -1,0 +1,1 @@
+"""How good a label map is: confusion matrices, estimates from samples, and the report."""
