@@ -10,6 +10,7 @@ from typing import Literal
 from .errors import Cancelled
 
 Stage = Literal["support", "labels", "writing"]
+_TICK = 0.1  # seconds between two looks at whether a run that waits was cancelled
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,31 @@ class CancelToken:
         """Raise :class:`Cancelled` when the run was asked to stop."""
         if self.cancelled:
             raise Cancelled("The run was cancelled; nothing was written.")
+
+
+class RunControl(CancelToken):
+    """A cancel token that can also let a run wait; only long runs look at that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._going = threading.Event()
+        self._going.set()
+
+    def pause(self) -> None:
+        """Ask the run to wait."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._going.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run was asked to wait."""
+        return not self._going.is_set()
+
+    def wait(self) -> None:
+        """Return when the run may go on; raise :class:`Cancelled` when it was asked to stop."""
+        self.check()
+        while not self._going.wait(_TICK):
+            self.check()
