@@ -102,6 +102,6 @@ def loss_titles() -> dict[str, str]:
         "total": tr("Total"),
         "segmentation": tr("Segmentation"),
         "alignment": tr("Alignment"),
-        "class_specific": tr("Class-specific contrast"),
-        "class_agnostic": tr("Class-agnostic contrast"),
+        "class_specific": tr("Class-specific"),
+        "class_agnostic": tr("Class-agnostic"),
     }

@@ -74,19 +74,19 @@ class CanvasPlots(FigureCanvasQTAgg):
         if beside == self._beside:
             return
         self._beside = beside
-        self.setMinimumHeight(self.fontMetrics().height() * (10 if beside else 18))
+        self.setMinimumHeight(self.fontMetrics().height() * (12 if beside else 22))
         self.figure.clear()
         self._axes = list(self.figure.subplots(1, 2) if beside else self.figure.subplots(2, 1))
         self.draw_now()
 
     def _draw_losses(self, axes: Any) -> None:
-        axes.set_title(tr("Loss"))
+        axes.set_ylabel(tr("Loss"))
         for number, (title, curve) in enumerate(self._curves.losses.items()):
             x, y = zip(*curve.thinned())  # noqa: B905 - Python 3.9
             axes.plot(x, y, color=LINE_COLORS[number % len(LINE_COLORS)], linewidth=1.5, label=title)
 
     def _draw_miou(self, axes: Any) -> None:
-        axes.set_title(tr("Mean IoU on the hold-out"))
+        axes.set_ylabel(tr("Mean IoU on the hold-out"))
         curves = self._curves
         if curves.untuned is not None:
             axes.axhline(
@@ -108,7 +108,7 @@ class CanvasPlots(FigureCanvasQTAgg):
         self.figure.set_facecolor(back)
         for axes in self._axes:
             axes.set_facecolor(palette.color(QPalette.ColorRole.Base).name())
-            axes.title.set(color=text, fontsize=size)
+            axes.yaxis.label.set(color=text, fontsize=size - 1)
             axes.set_xlabel(tr("Iteration"), color=text, fontsize=size - 1)
             axes.tick_params(colors=text, labelsize=size - 1)
             axes.set_xlim(0, right)
@@ -120,5 +120,6 @@ class CanvasPlots(FigureCanvasQTAgg):
                 spine.set_color(palette.color(QPalette.ColorRole.Mid).name())
             if axes.get_legend_handles_labels()[1]:
                 axes.legend(
-                    fontsize=size - 1, labelcolor=text, framealpha=0.6, facecolor=back, edgecolor="none"
-                )
+                    fontsize=size - 2, labelcolor=text, framealpha=0.7, facecolor=back, edgecolor="none",
+                    loc="upper right" if axes is self._axes[0] else "best", borderpad=0.2, labelspacing=0.3,
+                )  # fmt: skip
