@@ -40,6 +40,9 @@ class CanvasPlots(FigureCanvasQTAgg):
         self.setObjectName("finetunePlots")
         self.setAccessibleName(tr("Plots of the loss and of the mean IoU"))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self._arrange_soon = QTimer(self)
+        self._arrange_soon.setSingleShot(True)
+        self._arrange_soon.timeout.connect(self._arrange)
         self._arrange()
 
     def show_curves(self, curves: Curves) -> None:
@@ -60,8 +63,8 @@ class CanvasPlots(FigureCanvasQTAgg):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Put the plots side by side or one above the other, whichever there is room for."""
-        self._arrange()
         super().resizeEvent(event)
+        self._arrange_soon.start()  # not here, since that may change the size again
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the colours and the font of the window."""
@@ -74,7 +77,7 @@ class CanvasPlots(FigureCanvasQTAgg):
         if beside == self._beside:
             return
         self._beside = beside
-        self.setMinimumHeight(self.fontMetrics().height() * (12 if beside else 22))
+        self.setMinimumHeight(self.fontMetrics().height() * (12 if beside else 18))
         self.figure.clear()
         self._axes = list(self.figure.subplots(1, 2) if beside else self.figure.subplots(2, 1))
         self.draw_now()

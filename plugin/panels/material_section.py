@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QGroupBox,
     QListWidget,
@@ -121,8 +121,8 @@ class MaterialSection(QGroupBox):
 class _Stack(QStackedWidget):
     """As high as the page that is shown, and not as the highest one."""
 
-    def sizeHint(self) -> Any:
-        return self.currentWidget().sizeHint()
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), self.currentWidget().sizeHint().height())
 
-    def minimumSizeHint(self) -> Any:
-        return self.currentWidget().minimumSizeHint()
+    def minimumSizeHint(self) -> QSize:
+        return QSize(super().minimumSizeHint().width(), self.currentWidget().minimumSizeHint().height())
