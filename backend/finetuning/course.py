@@ -73,7 +73,6 @@ class Course:
 
     Attributes:
         iteration: Episodes so far.
-        seconds: Trained and measured so far, without pauses.
         base: The model without training, None until it is measured.
         score: The latest model, None until it is measured.
         best: The best tuned one.
@@ -83,7 +82,11 @@ class Course:
 
     def __init__(self, options: FinetuneOptions, control: RunControl, report: Report) -> None:
         self._options, self._control, self._report = options, control, report
-        self.iteration, self.seconds = 0, 0.0
+        self.iteration = 0
+        self._seconds, self._started = (
+            0.0,
+            math.nan,
+        )  # up to the last stop of the clock, and when it started again
         self.base: Measured | None = None
         self.score: Measured | None = None
         self.best: Measured | None = None
@@ -94,6 +97,12 @@ class Course:
         self._per_iteration: float | None = None
         self._losses: list[Losses] = []
         self._reported = -math.inf
+
+    @property
+    def seconds(self) -> float:
+        """Trained and measured so far, without pauses."""
+        running = not math.isnan(self._started)
+        return self._seconds + (self._now() - self._started if running else 0.0)
 
     @property
     def fraction(self) -> float:
@@ -141,11 +150,11 @@ class Course:
     @contextmanager
     def clock(self) -> Iterator[None]:
         """Within, time counts, except for what the run waits."""
-        started, waited = time.monotonic(), self._control.waited
+        self._started = self._now()
         try:
             yield
         finally:
-            self.seconds += time.monotonic() - started - (self._control.waited - waited)
+            self._seconds, self._started = self.seconds, math.nan
 
     def trained(self, losses: Losses, seconds: float) -> None:
         """An iteration is done.
@@ -220,12 +229,16 @@ class Course:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what an interrupted run knew."""
-        self.iteration, self.seconds = state["iteration"], state["seconds"]
+        self.iteration, self._seconds = state["iteration"], state["seconds"]
         self.without_better, self._measuring = state["without_better"], state["measuring"]
         self._measured_at = self._saved_at = self._drawn_at = self.seconds
         for name, one in state["scores"].items():
             if one is not None:
                 setattr(self, name, Measured(one["iteration"], HoldOutScore.from_exact(one)))
+
+    def _now(self) -> float:
+        """A clock that stands still while the run waits."""
+        return time.monotonic() - self._control.waited
 
     @property
     def _budget(self) -> float:

@@ -63,6 +63,8 @@ def estimate_finetuning(
         started = time.monotonic()
         runner.encode(windows[0].image, threads)
         measuring = (time.monotonic() - started) * len(windows) * _MATCHING
-        each = EpisodeTrainer(base.encoder, options, device).choose_precision(episodes[0], control)
+        trainer = EpisodeTrainer(base.encoder, options, device)
+        trainer.choose_precision(options.crop, control)
+        each = trainer.try_step(episodes[0], control)
     iterations, seconds = ahead(options, each, measuring)
     return FinetuneEstimate(str(device), iterations, seconds + measuring, each, measuring)

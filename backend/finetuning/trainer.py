@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -27,6 +27,8 @@ _END = 0.01  # of the rate, to which it falls
 _CLIP = 1.0  # largest norm of the gradient
 _DECAY = 0.01  # AdamW's
 _WORTH = 0.8  # of the time, from which on bfloat16 is worth it
+_TRIALS = 3  # of each precision
+_ENCODERS = ("encoder.", "momentum_encoder.")  # in the state of the method
 
 METHOD = MethodOptions(
     alignment_mask="labels",  # polygons are few, so queries teach the more
@@ -91,30 +93,48 @@ class EpisodeTrainer:
         self.encoder, self.iteration = encoder, 0
         self.precision: Precision = "float32"
 
-    def choose_precision(self, episode: Episode, cancel: CancelToken) -> float:
-        """Try what is faster on this machine, and train so; nothing is learnt yet.
+    def choose_precision(self, crop: int, cancel: CancelToken) -> None:
+        """Find out what is faster on this machine for a single crop, and train so.
+
+        Args:
+            crop: Its side in pixels.
+            cancel: Stops the trial.
+        """
+        if self._device.type == "cuda":
+            self.precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+            return
+        image = torch.full((1, 3, crop, crop), 100.0).contiguous(memory_format=torch.channels_last)
+        seconds: dict[Precision, float] = {}
+        for precision in get_args(Precision):
+            self.precision = precision
+            times = []
+            for _ in range(_TRIALS):
+                started = time.perf_counter()
+                with interruptible(self.encoder, cancel):
+                    with self._autocast():
+                        features = self.encoder(image)
+                    features.float().mean().backward()
+                times.append(time.perf_counter() - started)
+            seconds[precision] = min(times)  # the first one also prepares
+        self._optimizer.zero_grad(set_to_none=True)
+        self.precision = "bfloat16" if seconds["bfloat16"] < _WORTH * seconds["float32"] else "float32"
+
+    def try_step(self, episode: Episode, cancel: CancelToken) -> float:
+        """Seconds of an iteration; nothing is learnt.
 
         Args:
             episode: One of those that will be trained on.
             cancel: Stops the trial.
-
-        Returns:
-            Seconds of an iteration.
         """
         state = self._method.state_dict()  # the trial fills the dictionary and counts steps
         kept = {name: value.clone() for name, value in state.items() if not name.startswith(_ENCODERS)}
-        self._trial(episode, cancel)  # the first one also prepares
-        seconds = {}
-        for precision in self._possible():
-            self.precision = precision
-            self._trial(episode, cancel)
-            started = time.perf_counter()
-            self._trial(episode, cancel)
-            seconds[precision] = time.perf_counter() - started
-        half, full = seconds.get("bfloat16", math.inf), seconds["float32"]
-        self.precision = "bfloat16" if half < _WORTH * full else "float32"
+        self._backward(episode, cancel)  # the first one also prepares
+        started = time.perf_counter()
+        self._backward(episode, cancel)
+        seconds = time.perf_counter() - started
+        self._optimizer.zero_grad(set_to_none=True)
         self._method.load_state_dict(kept, strict=False)
-        return seconds[self.precision]
+        return seconds
 
     def step(self, episode: Episode, fraction: float, cancel: CancelToken) -> Losses:
         """Train on an episode.
@@ -175,15 +195,6 @@ class EpisodeTrainer:
             raise
         return Losses(*(float(getattr(parts, name).detach()) for name in Losses.__dataclass_fields__))
 
-    def _trial(self, episode: Episode, cancel: CancelToken) -> None:
-        self._backward(episode, cancel)
-        self._optimizer.zero_grad(set_to_none=True)
-
-    def _possible(self) -> tuple[Precision, ...]:
-        if self._device.type == "cuda" and not torch.cuda.is_bf16_supported():
-            return ("float32",)
-        return ("float32", "bfloat16")
-
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.precision == "float32":
             return nullcontext()
@@ -194,9 +205,6 @@ class EpisodeTrainer:
             f"{what} not finite at iteration {self.iteration}; the best model so far is kept: start another run with a "
             "lower learning rate."
         )
-
-
-_ENCODERS = ("encoder.", "momentum_encoder.")
 
 
 def rate(iteration: int, fraction: float) -> float:

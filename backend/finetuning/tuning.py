@@ -150,7 +150,7 @@ def finetune(
         )
         if course.base is None:
             task.measure()
-        trainer.choose_precision(episodes[course.iteration], control)
+        trainer.choose_precision(options.crop, control)
         stopped = task.train()
         return task.finish(stopped)
 
