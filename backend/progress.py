@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -56,10 +57,15 @@ class CancelToken:
 
 
 class RunControl(CancelToken):
-    """A cancel token that can also let a run wait; only long runs look at that."""
+    """A cancel token that can also let a run wait; only long runs look at that.
+
+    Attributes:
+        waited: Seconds that the run has waited so far.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.waited = 0.0
         self._going = threading.Event()
         self._going.set()
 
@@ -79,5 +85,7 @@ class RunControl(CancelToken):
     def wait(self) -> None:
         """Return when the run may go on; raise :class:`Cancelled` when it was asked to stop."""
         self.check()
+        started = time.monotonic()
         while not self._going.wait(_TICK):
             self.check()
+        self.waited += time.monotonic() - started

@@ -36,6 +36,7 @@ class SupportLayer:
         ids: Values of the class field.
         names: Values of the name field, or None.
         notes: What the user should know.
+        validation: Whether each feature is set aside for validation.
     """
 
     path: str
@@ -45,9 +46,10 @@ class SupportLayer:
     ids: NDArray[np.generic]
     names: NDArray[np.generic] | None
     notes: tuple[str, ...] = ()
+    validation: tuple[bool, ...] = ()
 
 
-def read_layer(path: str, class_field: str, name_field: str) -> SupportLayer:
+def read_layer(path: str, class_field: str, name_field: str, everything: bool = False) -> SupportLayer:
     """Read the features that are not set aside for validation.
 
     Args:
@@ -55,6 +57,7 @@ def read_layer(path: str, class_field: str, name_field: str) -> SupportLayer:
             first polygon layer that has the class field is taken.
         class_field: Must be there.
         name_field: May be absent.
+        everything: Whether those that are set aside are read too.
 
     Raises:
         SupportError: When it cannot be read, or has no polygons, no class field, or geometries that cannot serve.
@@ -68,9 +71,10 @@ def read_layer(path: str, class_field: str, name_field: str) -> SupportLayer:
     except _UNREADABLE as error:
         raise _unreadable(path, file, error) from error
     data: dict[str, NDArray[np.generic]] = dict(zip(meta["fields"], values, strict=True))
-    keep = np.ones(len(geometries), np.bool_)
+    aside = np.zeros(len(geometries), np.bool_)
     if "use" in data:
-        keep = np.array([str(value).strip().lower() != "validation" for value in data["use"]], np.bool_)
+        aside = np.array([str(value).strip().lower() == "validation" for value in data["use"]], np.bool_)
+    keep = np.ones_like(aside) if everything else ~aside
     if not keep.any():
         raise SupportError(f"{path} holds no support polygon; draw some polygons for each class.")
     numbers = tuple((np.flatnonzero(keep) + 1).tolist())
@@ -82,6 +86,7 @@ def read_layer(path: str, class_field: str, name_field: str) -> SupportLayer:
         data[class_field][keep],
         data[name_field][keep] if name_field in data else None,
         notes,
+        tuple(aside[keep].tolist()),
     )
 
 
