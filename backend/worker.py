@@ -27,6 +27,7 @@ from pathlib import Path
 
 from . import __version__
 from .lines import LineWriter, LogFile, claim_pipes, read_lines
+from .processors import wait_passively
 from .progress import RunControl
 from .protocol import (
     MAX_REQUEST,
@@ -244,6 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--log", type=Path, help="Write messages to this file instead of stderr.")
     options = parser.parse_args(arguments)
     requests, replies = claim_pipes()
+    wait_passively()  # a second worker may compute beside this one
     log = None
     if options.log:
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..processors import wait_passively
 from .label import _numbers
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def command(
 
     A run that was stopped goes on with --resume FOLDER.
     """
+    wait_passively()
     # Torch takes seconds to import; the arguments are checked by now.
     from ..encoders.own_models import check_new_name
     from ..errors import Cancelled

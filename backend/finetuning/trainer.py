@@ -27,7 +27,7 @@ _END = 0.01  # of the rate, to which it falls
 _CLIP = 1.0  # largest norm of the gradient
 _DECAY = 0.01  # AdamW's
 _WORTH = 0.8  # of the time, from which on bfloat16 is worth it
-_TRIALS = 3  # of each precision
+_TRIALS = 5  # of each precision
 _ENCODERS = ("encoder.", "momentum_encoder.")  # in the state of the method
 
 METHOD = MethodOptions(
@@ -105,17 +105,18 @@ class EpisodeTrainer:
             return
         image = torch.full((1, 3, crop, crop), 100.0).contiguous(memory_format=torch.channels_last)
         seconds: dict[Precision, float] = {}
-        for precision in get_args(Precision):
-            self.precision = precision
-            times = []
-            for _ in range(_TRIALS):
+        for _ in range(_TRIALS):  # by turns: other programs come and go
+            for precision in get_args(Precision):
+                self.precision = precision
                 started = time.perf_counter()
                 with interruptible(self.encoder, cancel):
                     with self._autocast():
                         features = self.encoder(image)
                     features.float().mean().backward()
-                times.append(time.perf_counter() - started)
-            seconds[precision] = min(times)  # the first one also prepares
+                took = time.perf_counter() - started
+                seconds[precision] = min(
+                    seconds.get(precision, math.inf), took
+                )  # the first one also prepares
         self._optimizer.zero_grad(set_to_none=True)
         self.precision = "bfloat16" if seconds["bfloat16"] < _WORTH * seconds["float32"] else "float32"
 
