@@ -189,6 +189,7 @@ class FineTuningRun(QObject):
     def _on_failed(self, text: str) -> None:
         lost, self._request = self._request.worker_lost, None
         text = text.replace(str(self.folder.path), tr("the run's folder"))
+        text = text[:1].upper() + text[1:]
         if lost or self._resumed or self.status.iteration > 0:
             self._interrupt(text)
             return

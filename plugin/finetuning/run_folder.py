@@ -16,7 +16,8 @@ from typing import Any
 from qgis.PyQt.QtCore import QLockFile
 
 _FOLDER = "finetuning"
-_ABOUT, _RESULT, _LOCK = "about.json", "result.json", "lock"
+# The worker has names of its own there.
+_ABOUT, _RESULT, _LOCK = "qgis_about.json", "qgis_result.json", "qgis.lock"
 
 
 @dataclass(frozen=True)

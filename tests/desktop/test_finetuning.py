@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_closing import alive
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +69,7 @@ def test_from_polygons_to_the_model_in_use(
 
 
 def test_closing_in_the_middle_and_going_on(
-    qgis: Callable[..., dict[str, Any]], work: Path, backend_python: str
+    qgis: Callable[..., dict[str, Any]], work: Path, backend_python: str, alive: Callable[[int], bool]
 ) -> None:
     sample = [backend_python, "-m", "backend", "sample", str(work), "--width", "320", "--height", "240"]
     subprocess.run(sample, cwd=ROOT, check=True, capture_output=True)

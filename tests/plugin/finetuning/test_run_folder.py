@@ -30,9 +30,9 @@ def test_what_is_left_is_found_again(module, tmp_path):
 def test_the_newest_comes_first(module, tmp_path):
     runs = [module.new_run_folder(tmp_path, name, "cpu") for name in ("first", "second")]
     for number, run in enumerate(runs):
-        about = json.loads((run.path / "about.json").read_text())
+        about = json.loads((run.path / "qgis_about.json").read_text())
         about["started"] = f"2026-01-0{number + 1}T10:00:00"
-        (run.path / "about.json").write_text(json.dumps(about))
+        (run.path / "qgis_about.json").write_text(json.dumps(about))
         run.path.rename(run.path.with_name(f"2026010{number + 1}-100000-x"))
     assert [run.base for run in module.left_runs(tmp_path)] == ["second", "first"]
 
@@ -55,8 +55,8 @@ def test_a_lock_of_a_dead_process_does_not_count(module, tmp_path):
         "assert lock.tryLock(0)\n"
         "os._exit(0)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(run.path / "lock")], check=True)
-    assert (run.path / "lock").exists()
+    subprocess.run([sys.executable, "-c", code, str(run.path / "qgis.lock")], check=True)
+    assert (run.path / "qgis.lock").exists()
     assert module.left_runs(tmp_path) == [run]
 
 
@@ -65,5 +65,5 @@ def test_folders_that_are_not_ours_are_passed_over(module, tmp_path, text):
     folder = tmp_path / "finetuning" / "other"
     folder.mkdir(parents=True)
     assert module.left_runs(tmp_path) == []
-    (folder / "about.json").write_text(text)
+    (folder / "qgis_about.json").write_text(text)
     assert module.left_runs(tmp_path) == []
