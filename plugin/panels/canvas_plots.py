@@ -20,6 +20,7 @@ except ImportError:
     from matplotlib.backends.backend_qt5agg import FigureCanvasQTAgg
 
 _INTERVAL = 400  # milliseconds between two drawings, each of which takes some 50
+_FEW = 10  # points that are marked, since one alone makes no line
 _SIDE_BY_SIDE = 34  # characters of width that each plot needs beside the other
 
 
@@ -86,7 +87,8 @@ class CanvasPlots(FigureCanvasQTAgg):
         axes.set_ylabel(tr("Loss"))
         for number, (title, curve) in enumerate(self._curves.losses.items()):
             x, y = zip(*curve.thinned())  # noqa: B905 - Python 3.9
-            axes.plot(x, y, color=LINE_COLORS[number % len(LINE_COLORS)], linewidth=1.5, label=title)
+            color, marker = LINE_COLORS[number % len(LINE_COLORS)], "." if len(x) < _FEW else ""
+            axes.plot(x, y, color=color, linewidth=1.5, marker=marker, label=title)
 
     def _draw_miou(self, axes: Any) -> None:
         axes.set_ylabel(tr("Mean IoU on the hold-out"))

@@ -113,8 +113,9 @@ class FindingsView(QGroupBox):
         self.table.setRowCount(len(rows))
         self._set_header(0, tr("Class"), "")
         for column, raster in enumerate(rasters, 1):
-            name = tr("{0} (held out)").format(_shortened(raster.name)) if raster.held_out else raster.name
-            self._set_header(column, name if raster.held_out else _shortened(name), raster.path)
+            name = _shortened(raster.name)
+            name = tr("{0}\n(held out)").format(name) if raster.held_out else name
+            self._set_header(column, name, raster.path)
         if total:
             self._set_header(1 + len(rasters), tr("All"), "")
         for row, item in enumerate(rows):
@@ -154,10 +155,13 @@ class FindingsView(QGroupBox):
         if not self.table.columnCount():
             return
         header, letter = self.table.horizontalHeader(), self.fontMetrics().averageCharWidth()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        others = sum(self.table.columnWidth(column) for column in range(1, self.table.columnCount()))
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        others = 0
+        for column in range(1, self.table.columnCount()):
+            wanted = max(self.table.sizeHintForColumn(column), header.sectionSizeHint(column)) + 2 * letter
+            header.resizeSection(column, wanted)
+            others += wanted
         left = self.table.viewport().width() - others
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
         header.resizeSection(0, max(left, min(self.table.sizeHintForColumn(0), letter * _LONGEST)))
         scrolls = left < header.sectionSize(0)
         bar = self.table.horizontalScrollBar().sizeHint().height() if scrolls else 0

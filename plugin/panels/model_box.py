@@ -60,7 +60,8 @@ class ModelBox(QWidget):
     @property
     def name(self) -> str:
         """What the chosen model is called."""
-        return self._cards.get(self.model, (self.box.currentText(), ""))[0]
+        known, _ = self._cards.get(self.model, ("", ""))
+        return known or (Path(self.model).stem if self.model else self.box.currentText())
 
     @property
     def names(self) -> set[str]:

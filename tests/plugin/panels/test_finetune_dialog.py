@@ -119,7 +119,7 @@ def test_what_the_session_holds_is_shown_with_an_estimate(dialog, filled_session
     assert all("/" in table.item(row, 1).text() for row in range(table.rowCount()))
     assert text(dialog, "finetuneHoldOut")
     assert find(dialog, QPushButton, "finetuneStart").isEnabled()
-    assert dialog.input.model.name == Path(filled_session.options.model).name
+    assert dialog.input.model.name == Path(filled_session.options.model).stem
 
 
 def test_a_class_can_be_left_out_and_taken_in_again(dialog, qtbot) -> None:
