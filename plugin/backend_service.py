@@ -85,6 +85,10 @@ class BackendService(QObject):
         """The worker's log; every QGIS has its own, since two would take turns to shorten one."""
         return self.environments.root / "logs" / f"worker-{os.getpid()}.log"
 
+    def log_of(self, purpose: str) -> Path:
+        """The log of the worker for a purpose; see :meth:`client`."""
+        return self.log.with_name(f"{self.log.stem}-{purpose}.log") if purpose else self.log
+
     @property
     def chosen(self) -> str:
         """What the variable PROTOLABEL_PYTHON or else the setting names, empty for the managed environment."""
@@ -136,9 +140,9 @@ class BackendService(QObject):
             self._clients_python = python
             if purpose not in self._clients:
                 self._remove_old_logs()
-                log = self.log.with_name(f"{self.log.stem}{'-' if purpose else ''}{purpose}.log")
                 environ = {**self.environ, **self._proxy()}
-                self._clients[purpose] = WorkerClient(WorkerLaunch(python, _ROOT, log), environ)
+                launch = WorkerLaunch(python, _ROOT, self.log_of(purpose))
+                self._clients[purpose] = WorkerClient(launch, environ)
             return self._clients[purpose]
 
     def restart(self) -> None:

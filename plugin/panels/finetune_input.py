@@ -82,7 +82,8 @@ class FinetuneInput(QWidget):
         """Let the backend look at what is chosen."""
         self._seen = self.material.state()
         self.show_trouble("")
-        self.inspection.ask(self.fields_maker())
+        fields, device = self.fields_maker(), self.options.device
+        self.inspection.ask(lambda folder: {**fields(folder), "device": device})
 
     def fields_maker(self) -> Callable[[Path], dict[str, Any]]:
         """What gives the fields of a request, save the device, once it has a folder for files."""

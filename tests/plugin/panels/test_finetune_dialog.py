@@ -267,17 +267,6 @@ def test_pause_and_resume(dialog, run, phase, qtbot) -> None:
     assert run.phase is phase.RUNNING
 
 
-def test_labelling_goes_on_meanwhile(plugin_module, dialog, run, own_service, scene, qtbot) -> None:
-    from plugin_of_any_name.backend import protocol
-
-    start(dialog, qtbot)
-    wait_iterations(run, 1, qtbot)
-    client = own_service.client()
-    value = client.request(protocol.Inspect(0, scene.raster)).wait(60)
-    assert value["bands"] and run.active
-    assert client.pid != own_service.client("finetuning").pid
-
-
 def test_cancel_within_three_seconds_and_go_on(dialog, run, phase, own_service, qtbot) -> None:
     start(dialog, qtbot)
     wait_iterations(run, 2, qtbot)
@@ -307,12 +296,16 @@ def test_worker_that_is_killed_can_be_gone_on_with(dialog, run, phase, own_servi
     wait_iterations(run, reached + 1, qtbot)
 
 
-def test_closed_and_opened_again(dialog, run, phase, qtbot) -> None:
+def test_closed_and_opened_again_while_labelling_goes_on(dialog, run, own_service, scene, qtbot) -> None:
+    from plugin_of_any_name.backend import protocol
+
     start(dialog, qtbot)
     wait_iterations(run, 1, qtbot)
     click(dialog, "finetuneClose", qtbot)
     assert not dialog.isVisible() and run.active
-    reached = run.status.iteration
+    client, reached = own_service.client(), run.status.iteration
+    assert client.request(protocol.Inspect(0, scene.raster)).wait(60)["bands"]
+    assert client.pid != own_service.client("finetuning").pid
     qtbot.waitUntil(lambda: run.status.iteration > reached, timeout=START)
     dialog.show()
     assert dialog.progress.isVisible()
