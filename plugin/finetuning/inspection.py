@@ -27,6 +27,7 @@ class Inspection(QObject):
 
     asking = pyqtSignal()
     found = pyqtSignal(object, bool)  # Findings, and whether they are final
+    missing = pyqtSignal(str)  # something is to be chosen yet
     failed = pyqtSignal(str)
 
     def __init__(self, service: BackendService, parent: QObject | None = None) -> None:
@@ -60,7 +61,11 @@ class Inspection(QObject):
         self._folder = Path(tempfile.mkdtemp(prefix="protolabel-material-"))
         try:
             message = protocol.Material(id=0, **self._fields(self._folder))
-        except (NotReadyError, SupportLayerError, protocol.ProtocolError) as error:
+        except (NotReadyError, SupportLayerError) as error:
+            self._stop()
+            self.missing.emit(str(error))
+            return
+        except protocol.ProtocolError as error:
             self._fail(str(error))
             return
         self._request = GuiRequest(self, FINE_TUNING)

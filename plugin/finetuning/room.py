@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qgis.core import Qgis
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QAction, QPushButton
 
 from ..backend_service import FINE_TUNING, BackendService
@@ -47,10 +47,7 @@ class FineTuningRoom(QObject):
         self._text = action.text()
         self.run.phaseChanged.connect(self._on_phase)
         self.run.advanced.connect(self._show_action)
-        self._soon = QTimer(self)  # when QGIS is up
-        self._soon.setSingleShot(True)
-        self._soon.timeout.connect(self._offer_left)
-        self._soon.start()
+        iface.initializationCompleted.connect(self._offer_left)  # QGIS is not up before
 
     def show(self) -> None:
         """Show the dialog."""
@@ -66,7 +63,7 @@ class FineTuningRoom(QObject):
 
     def close(self) -> None:
         """End everything; a run can be gone on with another day."""
-        self._soon.stop()
+        self._iface.initializationCompleted.disconnect(self._offer_left)
         self.run.close()
         if self.dialog is not None:
             self.dialog.close()

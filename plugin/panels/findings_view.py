@@ -92,6 +92,10 @@ class FindingsView(QGroupBox):
             widget.setVisible(bool(self._known))
         self._tell([("mIconCritical.svg", text)] if text else [])
 
+    def show_hint(self, text: str) -> None:
+        """Tell what is to be chosen yet."""
+        self._tell([("mIconInfo.svg", text)])
+
     def show_findings(self, findings: Findings) -> None:
         """Show what was found."""
         self.table.setEnabled(True)

@@ -57,6 +57,7 @@ class FinetuneInput(QWidget):
         self.inspection.asking.connect(self._on_asking)
         self.inspection.found.connect(self._on_found)
         self.inspection.failed.connect(self._on_failed)
+        self.inspection.missing.connect(self._on_missing)
 
     def open(self) -> None:
         """The page is shown: look at what the session holds now."""
@@ -163,6 +164,10 @@ class FinetuneInput(QWidget):
         self.start.setEnabled(False)
         self.findings.show_problem(text)
         self.status.setText("")
+
+    def _on_missing(self, text: str) -> None:
+        self._on_failed("")
+        self.findings.show_hint(text)
 
     def _on_models(self, value: dict[str, Any]) -> None:
         self._models = None

@@ -32,8 +32,12 @@ def begin(report: Report, plugin: object) -> None:
     wait_until(start.isEnabled, "what was found", 120)
     start.click()
     wait_until(lambda: run.status.iteration >= 2, "two iterations", 180)
+    run.set_paused(True)  # which keeps a checkpoint
+    wait_until(lambda: run.phase.value == "paused", "the pause", 60)
+    report.values["reached"] = reached = run.status.iteration
+    run.set_paused(False)
+    wait_until(lambda: run.status.iteration > reached, "another iteration", 60)
     report.values["worker"] = plugin._service.client("finetuning").pid
-    report.values["reached"] = run.status.iteration
     report.values["close"] = "normally"
     timer = QTimer(iface.mainWindow())
     timer.timeout.connect(agree)
