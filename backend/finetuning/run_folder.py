@@ -44,14 +44,15 @@ class RunFolder:
         with told_unwritable(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock")
-        try:
-            with told_unwritable(self.folder), suppress(NotImplementedError):  # some network drives have none
+        with told_unwritable(self.folder), suppress(NotImplementedError):  # some network drives have no locks
+            try:
                 lock.acquire(timeout=0)
+            except Timeout as error:
+                raise FinetuningError(
+                    f"Another fine-tuning is at work in {self.folder}; wait for it, or choose another folder."
+                ) from error
+        try:
             yield
-        except Timeout as error:
-            raise FinetuningError(
-                f"Another fine-tuning is at work in {self.folder}; wait for it, or choose another folder."
-            ) from error
         finally:
             lock.release()
 

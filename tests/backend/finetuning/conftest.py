@@ -13,6 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
+from backend.finetuning import course
 from backend.finetuning.options import FinetuneOptions, LabeledRaster
 
 COLORS = np.array([[90, 90, 90], [60, 140, 50], [40, 60, 150]])
@@ -95,8 +96,11 @@ def labeled(*pairs: Pair) -> tuple[LabeledRaster, ...]:
 
 
 @pytest.fixture
-def make_options(pairs: tuple[Pair, Pair], random_model: Path) -> MakeOptions:
-    """Options of a run of seconds: ``make_options(iterations=3)``."""
+def make_options(
+    pairs: tuple[Pair, Pair], random_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> MakeOptions:
+    """Options of a run of seconds, which is measured after each iteration: ``make_options(iterations=3)``."""
+    monkeypatch.setattr(course, "_SHARE", 0.0)
 
     def make(**changes: Any) -> FinetuneOptions:
         values: dict[str, Any] = {

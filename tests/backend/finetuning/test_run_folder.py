@@ -84,7 +84,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OutputError, match="No space left on device.*what was saved before is kept"):
+    with pytest.raises(OutputError, match=r"No space left on device.*what was saved before is kept"):
         run.save({"iteration": 2})
     kept = run.restore()
     assert kept is not None and kept["iteration"] == 1

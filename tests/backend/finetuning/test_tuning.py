@@ -84,7 +84,7 @@ class TestRun:
         saved = keep_tuned(self.folder, "mine")
         assert saved == own_folder / "mine.safetensors"
         assert model_card(saved).startswith("# mine\n")
-        with pytest.raises(ModelError, match="Another model mine"):
+        with pytest.raises(ModelError, match=r"Another model mine"):
             RunFolder(self.folder).best.write_bytes(self._other())
             keep_tuned(self.folder, "mine", keep_worse=True)
         assert keep_tuned(self.folder, "mine", replace=True, keep_worse=True) == saved
@@ -113,7 +113,7 @@ class TestRun:
 
     def test_other_labels_are_another_run(self, pairs: tuple[Pair, Pair]) -> None:
         write(pairs[0].labels, stripes(3), place(0), nodata=255)
-        with pytest.raises(ProtolabelError, match="labels are not those that the run in .* began with"):
+        with pytest.raises(ProtolabelError, match=r"labels are not those that the run in .* began with"):
             finetune(self.options, self.folder, resume=True)
 
 
@@ -287,8 +287,9 @@ def test_models_that_cannot_be_tuned(make_options: MakeOptions, folder: Path, tm
     encoder = Encoder(EncoderLayout("vgg16", (2,)))
     save_checkpoint(encoder, path, {})
     with safe_open(path, "pt") as file:
+        metadata = {**file.metadata(), "architecture": "resnet50"}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    save_file(tensors, path, {"architecture": "resnet50", "layers": "2"})
+    save_file(tensors, path, metadata)
     for base, text in (
         (path, "cannot be used: the tensor .* is missing"),
         (tmp_path / "no", "Unknown model"),
