@@ -53,9 +53,13 @@ def finetune_reporter(json_lines: bool) -> Iterator[FinetuneReporter]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[text]}", markup=False),
         console=console,
+        transient=True,
     )
-    with bar:
-        yield PeopleReporter(bar)
+    reporter = PeopleReporter(bar)
+    try:
+        yield reporter
+    finally:
+        reporter.stop()
 
 
 class JsonReporter:
@@ -87,11 +91,10 @@ class PeopleReporter:
 
     def __init__(self, bar: Bar) -> None:
         self._bar, self._task = bar, bar.add_task("Reading", total=None, text="")
-        self._told = -1
+        self._told, self._started = -1, False
 
     def found(self, summary: Summary, estimate: FinetuneEstimate) -> None:
         """Print the counts, the warnings and the estimate."""
-        self._stop()
         table = Table("raster", "class", "labelled", "held out", box=None, pad_edge=False)
         for raster in summary.rasters:
             for one in raster.classes:
@@ -109,6 +112,9 @@ class PeopleReporter:
 
     def progress(self, state: TuningProgress) -> None:
         """Move the bar; a measurement gets a line of its own."""
+        if not self._started and state.stage != "reading":  # before, there may be an error to tell
+            self._bar.start()
+            self._started = True
         if state.base is not None and self._told < 0:
             self._told = 0
             self._line(f"Before training: mean IoU {state.base.score.miou:.3f} on the hold-out.")
@@ -135,7 +141,7 @@ class PeopleReporter:
 
     def result(self, result: FinetuneResult, name: str | None, saved: Path | None) -> None:
         """Print before and after of each class, the verdict, and where the model is."""
-        self._stop()
+        self.stop()
         table = Table("class", "IoU before", "after", "F1 before", "after", box=None, pad_edge=False)
         for one in result.to_json()["classes"]:
             numbers = (one[key] for key in ("iou_before", "iou_after", "f1_before", "f1_after"))
@@ -149,12 +155,14 @@ class PeopleReporter:
         else:
             self._line(f"The model is {result.model}")
 
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._started:
+            self._bar.stop()
+            self._started = False
+
     def _line(self, text: str) -> None:
         self._bar.console.print(text, soft_wrap=True)
-
-    def _stop(self) -> None:
-        self._bar.update(self._task, visible=False)
-        self._bar.stop()
 
 
 def _amount(pixels: int, polygons: int) -> str:

@@ -122,7 +122,7 @@ class LabelRaster:
             left, bottom, right, top = transform_bounds(self._src.crs, source.crs, *self._src.bounds)
         except (RasterioError, CRSError) as error:
             raise self._unreadable(error) from error
-        corners = [source.transform * (x, y) for x in (0, source.width) for y in (0, source.height)]
+        corners = [source.transform @ (x, y) for x in (0, source.width) for y in (0, source.height)]
         xs, ys = [x for x, _ in corners], [y for _, y in corners]
         if left >= max(xs) or right <= min(xs) or bottom >= max(ys) or top <= min(ys):
             raise FinetuningError(

@@ -98,6 +98,11 @@ class FinetuneOptions:
                 raise FinetuningError(
                     f"Nothing is known of the raster {given.raster}; give a label raster or polygons for it."
                 )
+        for name, known in (("hold_out", get_args(HoldOutKind)), ("trained", get_args(Trained))):
+            if getattr(self, name) not in known:
+                raise FinetuningError(
+                    f"The option {name} is {getattr(self, name)!r}; choose one of {', '.join(known)}."
+                )
         if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
             raise FinetuningError(f"A training of {self.minutes:g} minutes is none; give more than 0.")
         if self.iterations is not None and self.iterations < 1:
@@ -108,11 +113,6 @@ class FinetuneOptions:
             raise FinetuningError(
                 f"Crops of {self.crop} pixels cannot be used; choose a multiple of 8 from 96 to 1024."
             )
-        for name, known in (("hold_out", get_args(HoldOutKind)), ("trained", get_args(Trained))):
-            if getattr(self, name) not in known:
-                raise FinetuningError(
-                    f"The option {name} is {getattr(self, name)!r}; choose one of {', '.join(known)}."
-                )
 
     @property
     def rate(self) -> float:

@@ -44,28 +44,37 @@ class RunFolder:
         with told_unwritable(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock")
-        try:
-            with told_unwritable(self.folder), suppress(NotImplementedError):  # some network drives have none
+        with told_unwritable(self.folder), suppress(NotImplementedError):  # some network drives have no locks
+            try:
                 lock.acquire(timeout=0)
+            except Timeout as error:
+                raise FinetuningError(
+                    f"Another fine-tuning is at work in {self.folder}; wait for it, or choose another folder."
+                ) from error
+        try:
             yield
-        except Timeout as error:
-            raise FinetuningError(
-                f"Another fine-tuning is at work in {self.folder}; wait for it, or choose another folder."
-            ) from error
         finally:
             lock.release()
 
-    def claim(self, options: FinetuneOptions) -> None:
-        """Keep what a new run was asked for.
+    def require_free(self) -> None:
+        """Check that there is no run here.
 
         Raises:
-            FinetuningError: When there is a run here already.
-            OutputError: When it cannot be written.
+            FinetuningError: When there is one.
         """
         if (self.folder / _OPTIONS).exists():
             raise FinetuningError(
                 f"{self.folder} holds a fine-tuning already; resume it, or choose another folder for a new one."
             )
+
+    def claim(self, options: FinetuneOptions) -> None:
+        """Keep what a new run was asked for, once it is known that it can be done.
+
+        Raises:
+            FinetuningError: When there is a run here already.
+            OutputError: When it cannot be written.
+        """
+        self.require_free()
         self._write(_OPTIONS, options.to_json())
 
     def options(self) -> FinetuneOptions:

@@ -123,7 +123,7 @@ def finetune(
     course = Course(options, control, report or (lambda state: None))
     with run.alone(), limited_threads(options.threads) as threads:
         if not resume:
-            run.claim(options)
+            run.require_free()
         course.report("reading")
         material = read_material(options, control)
         course.classes = material.classes
@@ -136,6 +136,8 @@ def finetune(
         episodes = SceneEpisodes(division.training, material.classes, options.seed, options.crop)
         trainer = EpisodeTrainer(base.encoder, options, device)
         labels = _fingerprint(material, division)
+        if not resume:
+            run.claim(options)
         kept = run.restore() if resume else None
         if kept is not None:
             if kept["labels"] != labels:
