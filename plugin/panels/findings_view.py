@@ -24,7 +24,8 @@ from .labels import pale_label, plain_label
 from .table_cells import table_cell
 
 _ROWS = 8  # that are seen without scrolling
-_LONGEST = 22  # characters of a raster's name in the header
+_WIDEST = 16  # characters of a raster's name in the header
+_LONGEST = 22  # characters of a class name that are seen at least, where the table has to be scrolled
 
 
 class FindingsView(QGroupBox):
@@ -200,4 +201,5 @@ def _amount_text(amount: Amount) -> str:
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1].rstrip() + "…"
+    """Beginning and end, in which the names of tiles differ."""
+    return name if len(name) <= _WIDEST else f"{name[:6]}…{name[7 - _WIDEST :]}"
