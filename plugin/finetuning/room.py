@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import QAction, QPushButton
 from ..backend_service import FINE_TUNING, BackendService
 from ..icons import icon
 from ..translation import tr
+from .comparison import Verdict
 from .model_switch import ModelSwitch
 from .run import FineTuningRun, Phase
 
@@ -85,12 +86,9 @@ class FineTuningRoom(QObject):
         if not seen and not self.run.active:
             self._service.dismiss(FINE_TUNING)  # the worker is not kept for nothing
         if self.run.phase is Phase.DONE and not seen:
-            self._tell(
-                tr("The fine-tuning has ended: {0}").format(self.run.comparison.sentence),
-                Qgis.MessageLevel.Success,
-                tr("Show Result"),
-                self.show,
-            )
+            better = self.run.comparison.verdict is Verdict.BETTER
+            level = Qgis.MessageLevel.Success if better else Qgis.MessageLevel.Info
+            self._tell(self.run.comparison.sentence, level, tr("Show Result"), self.show)
         elif self.run.phase is Phase.INTERRUPTED and not seen:
             self._tell(self.run.reason, Qgis.MessageLevel.Warning, tr("Fine-Tuning…"), self.show)
 
