@@ -105,6 +105,8 @@ def stage_text(stage: str) -> str:
         return tr("Learning from the polygons")
     if stage == "writing":
         return tr("Writing the files")
+    if stage == "training":
+        return tr("Fine-tuning")
     return tr("Labelling")
 
 

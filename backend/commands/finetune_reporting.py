@@ -67,7 +67,7 @@ class JsonReporter:
 
     def found(self, summary: Summary, estimate: FinetuneEstimate) -> None:
         """Print a line of what is found."""
-        self._print(type="found", **asdict(summary), estimate=asdict(estimate))
+        self._print(type="found", **summary.to_json(), estimate=asdict(estimate))
 
     def progress(self, state: TuningProgress) -> None:
         """Print a progress line; see :class:`backend.messages.Finetune` for its values."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,19 @@ class Summary:
     hold_out: str
     warnings: tuple[str, ...]
     problem: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As values for messages; see :class:`backend.messages.Material`."""
+        return {
+            "rasters": [
+                {**asdict(raster), "classes": [asdict(one) for one in raster.classes]}
+                for raster in self.rasters
+            ],
+            "classes": [asdict(one) for one in self.classes],
+            "hold_out": self.hold_out,
+            "warnings": list(self.warnings),
+            "problem": self.problem,
+        }
 
 
 def summarize(material: Material, division: Division | None, problem: str | None = None) -> Summary:

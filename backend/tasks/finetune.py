@@ -42,7 +42,7 @@ def inspect_material(task: Material, send: Send, control: RunControl) -> dict[st
     except FinetuningError as error:
         problem = str(error)
     summary = summarize(material, division, problem)
-    values = {**asdict(summary), "warnings": list(summary.warnings), "estimate": None}
+    values = {**summary.to_json(), "estimate": None}
     send(Partial(task.id, values))
     if division is None or not task.estimate:
         return values

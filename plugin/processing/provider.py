@@ -9,6 +9,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..backend_service import BackendService
 from ..translation import tr
+from .finetune import FinetuneAlgorithm
 from .label import LabelAlgorithm
 from .prepare_support import PrepareSupportAlgorithm
 from .styling import LayerStyler
@@ -28,7 +29,7 @@ class ProtolabelProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Make the algorithms; Processing calls this."""
-        for algorithm in (LabelAlgorithm, PrepareSupportAlgorithm, VectorizeAlgorithm):
+        for algorithm in (LabelAlgorithm, PrepareSupportAlgorithm, VectorizeAlgorithm, FinetuneAlgorithm):
             self.addAlgorithm(algorithm(self._service, self._stylers))
 
     def id(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProcessingParameterDefinition
 
-NAMES = ["label", "prepare_support", "vectorize"]
+NAMES = ["finetune", "label", "prepare_support", "vectorize"]
 
 
 def algorithm(name):
