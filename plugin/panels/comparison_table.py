@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import QLocale
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QWidget
 
@@ -11,6 +10,7 @@ from ..finetuning.comparison import ClassComparison, Comparison
 from ..translation import tr
 from .table_cells import table_cell
 
+DIGITS = 3  # of an IoU, as the verdict has
 _FULL = 0.15  # difference that gets the full colour
 _BETTER, _WORSE = QColor("#009e73"), QColor("#d55e00")  # after Okabe and Ito
 _LEAST, _MOST = 30, 150  # alpha: the text is read on it in bright and dark windows
@@ -48,7 +48,12 @@ class ComparisonTable(QTableWidget):
         self.setMinimumHeight(min(len(rows), 6) * height + self.horizontalHeader().sizeHint().height() + 4)
 
     def _set_row(self, row: int, name: str, item: ClassComparison, bold: bool) -> None:
-        texts = (name, number_text(item.before), number_text(item.after), _signed(item.difference))
+        texts = (
+            name,
+            number_text(item.before, DIGITS),
+            number_text(item.after, DIGITS),
+            _signed(item.difference),
+        )
         for column, text in enumerate(texts):
             cell = table_cell(text, number=column > 0, tip="" if column else name)
             font = cell.font()
@@ -62,13 +67,13 @@ class ComparisonTable(QTableWidget):
 def _signed(value: float | None) -> str:
     if value is None:
         return "-"
-    sign = "+" if round(value, 2) > 0 else ""
-    return sign + QLocale().toString(round(value, 2) + 0.0, "f", 2)
+    rounded = round(value, DIGITS) + 0.0  # or there is a negative zero
+    return ("+" if rounded > 0 else "") + number_text(rounded, DIGITS)
 
 
 def _shade(difference: float) -> QColor:
     """The more, the stronger; nothing for what rounds to zero."""
     color = QColor(_BETTER if difference > 0 else _WORSE)
     share = min(abs(difference) / _FULL, 1.0)
-    color.setAlpha(round(_LEAST + (_MOST - _LEAST) * share) if round(difference, 2) else 0)
+    color.setAlpha(round(_LEAST + (_MOST - _LEAST) * share) if round(difference, DIGITS) else 0)
     return color

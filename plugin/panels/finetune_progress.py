@@ -11,6 +11,7 @@ from ..finetuning.run import FineTuningRun, Phase
 from ..finetuning.run_status import RunStatus
 from ..label_run import time_text
 from ..translation import tr
+from .comparison_table import DIGITS
 from .example_view import ExampleView
 from .labels import plain_label
 from .live_plots import LivePlots, make_plots
@@ -121,7 +122,7 @@ def _score_text(status: RunStatus) -> str:
     if status.base is None:
         return ""
     if status.best is None:
-        return tr("Mean IoU on the hold-out: base model {0}").format(number_text(status.base))
+        return tr("Mean IoU on the hold-out: base model {0}").format(number_text(status.base, DIGITS))
     return tr("Mean IoU on the hold-out: base model {0}, best so far {1} (iteration {2})").format(
-        number_text(status.base), number_text(status.best), status.best_iteration
+        number_text(status.base, DIGITS), number_text(status.best, DIGITS), status.best_iteration
     )

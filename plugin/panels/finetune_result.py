@@ -27,7 +27,7 @@ from ..gui_request import GuiRequest
 from ..label_run import time_text
 from ..session import LabelingSession
 from ..translation import tr
-from .comparison_table import ComparisonTable
+from .comparison_table import DIGITS, ComparisonTable
 from .labels import pale_label, plain_label
 from .model_card_dialog import ModelCardDialog
 from .question_frame import QuestionFrame
@@ -165,9 +165,9 @@ class FinetuneResult(QWidget):
         text = tr(
             "On the hold-out the tuned model is worse than the base model by {0} mean IoU ({1} against {2})."
         ).format(
-            number_text(comparison.before - comparison.after),
-            number_text(comparison.after),
-            number_text(comparison.before),
+            number_text(comparison.before - comparison.after, DIGITS),
+            number_text(comparison.after, DIGITS),
+            number_text(comparison.before, DIGITS),
         )
         self.question.ask(text, tr("Do It Nevertheless"), tr("Keep the Base Model"), action)
 

@@ -61,9 +61,9 @@ def cells(page):
 def test_table_with_the_differences_in_colour(show):
     page = show()
     assert cells(page) == [
-        ["Mean", "0.41", "0.50", "+0.09"],
-        ["road", "0.40", "0.62", "+0.22"],
-        ["tree", "0.42", "0.38", "-0.04"],
+        ["Mean", "0.410", "0.500", "+0.090"],
+        ["road", "0.400", "0.620", "+0.220"],
+        ["tree", "0.420", "0.380", "-0.040"],
         ["water", "-", "-", "-"],
     ]
     better, worse = (page.table.item(row, 3).background().color() for row in (1, 2))
@@ -73,8 +73,8 @@ def test_table_with_the_differences_in_colour(show):
 
 
 def test_no_difference_has_no_colour(show):
-    page = show(best={"miou": 0.4101})
-    assert cells(page)[0][3] == "0.00"
+    page = show(best={"miou": 0.4099999})
+    assert cells(page)[0][3] == "0.000"
     assert page.table.item(0, 3).background().color().alpha() == 0
 
 
@@ -99,7 +99,7 @@ def test_worse_model_is_only_saved_and_used_after_a_question(show, session, monk
     monkeypatch.setattr(page, "_save", lambda: saved.append(True))
     find(page, QPushButton, "finetuneSave").click()
     question = find(page, QLabel, "finetuneQuestionText")
-    assert question.isVisible() and "0.09" in question.text() and "(0.41 against 0.50)" in question.text()
+    assert question.isVisible() and "0.090" in question.text() and "(0.410 against 0.500)" in question.text()
     assert saved == []
     find(page, QPushButton, "finetuneQuestionRefuse").click()
     assert not question.isVisible() and saved == []
