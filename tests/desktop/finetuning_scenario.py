@@ -9,7 +9,7 @@ from pathlib import Path
 import qgis.utils
 from desktop import Report, Watch, pause, run_scenario, wait_until
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtWidgets import QComboBox, QLineEdit, QPushButton, QSpinBox, QWidget
+from qgis.PyQt.QtWidgets import QAction, QComboBox, QLineEdit, QPushButton, QSpinBox, QWidget
 from qgis.utils import iface
 
 FOLDER = Path(os.environ["PROTOLABEL_WORK"])
@@ -32,7 +32,7 @@ def scenario(report: Report) -> None:
     if os.environ.get("PROTOLABEL_MODEL"):
         workspace.session.set_options(model=os.environ["PROTOLABEL_MODEL"])
     former = workspace.session.options.model
-    action = iface.mainWindow().findChild(QWidget, "protolabelToolbar").actions()[5]
+    action = iface.mainWindow().findChild(QAction, "protolabelFineTuneAction")
     values["button"] = action.text()
     action.trigger()
     room = plugin.finetuning
