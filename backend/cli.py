@@ -24,6 +24,7 @@ _COMMANDS = {
     "models": "List, show, verify, add and remove the models that can be used.",
     "sample": "Generate the sample orthophoto, its labels and support polygons.",
     "compare": "Draw raster, support and label maps side by side.",
+    "finetune": "Fine-tune a model on your own classes.",
     "train": "Train an encoder by episodes.",
     "data": "Check datasets for training and evaluation.",
     "evaluate": "Measure a method on episodes.",

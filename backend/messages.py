@@ -305,6 +305,159 @@ class SamplePoints(_Message):
 
 
 @dataclass(frozen=True)
+class FinetuningMessage(_Message):
+    """What the requests share that look at labelled rasters or fine-tune on them; None is the tool's own choice.
+
+    Attributes:
+        data: The labelled rasters: a list of ``raster`` with ``labels`` (a label raster, on any grid), ``polygons`` (a
+            layer, anything that OGR reads) or both, and, where they have other names, ``class_field`` and
+            ``name_field``. One layer may be given for several rasters: each takes the polygons that lie on it.
+            Features with ``use`` "validation" are never trained on; they are held out.
+        classes: The class list, of ``id``, ``name`` and ``color``; labels beyond it are an error. None takes every
+            class that is found.
+        ignored: Ids of classes that are left out on purpose.
+        bands: As of the labelling; of all rasters.
+        stretch: As well.
+        base: The model to begin with.
+        hold_out: What the model is measured on and never trained on: "raster", whole rasters; "group", groups of
+            neighbouring polygons or parts of a label raster; "auto" takes the validation polygons where they suffice,
+            else rasters where there are two or more, else groups.
+        minutes: How long to train, without pauses; None and no ``iterations`` is ten minutes.
+        iterations: How many episodes to train on instead, or at most where ``minutes`` are given too.
+        trained: Which layers change: "upper", all but the first two stages, which few rasters would spoil; "all"; or
+            "last", the last stage alone.
+        learning_rate: Largest step; it rises at the beginning and falls to the end.
+        crop: Side of the crops that the encoder sees, in its input pixels, a multiple of 8.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        threads: Threads on the CPU; None leaves one core to others where there are four or more.
+        seed: Of everything that is drawn.
+    """
+
+    id: int = field(metadata=_ID)
+    data: tuple[dict[str, Any], ...] | None = field(
+        default=None, metadata=_checked(checks.optional(checks.list_of(checks.json_object, 1, 1000)))
+    )
+    classes: tuple[dict[str, Any], ...] | None = field(
+        default=None, metadata=_checked(checks.optional(checks.list_of(checks.json_object, 1, 65_535)))
+    )
+    ignored: tuple[int, ...] | None = field(
+        default=None, metadata=_checked(checks.optional(checks.list_of(checks.integer(0, 65_535), 0, 65_535)))
+    )
+    bands: tuple[int, ...] | None = field(default=None, metadata=_MAYBE_NUMBERS)
+    stretch: tuple[tuple[float, ...], ...] | None = field(
+        default=None,
+        metadata=_checked(checks.optional(checks.list_of(checks.list_of(checks.finite), 2, 2))),
+    )
+    base: str | None = field(default=None, metadata=_MAYBE_NAME)
+    hold_out: str = field(default="auto", metadata=_checked(checks.choice("auto", "raster", "group")))
+    minutes: float | None = field(default=None, metadata=_checked(checks.optional(checks.finite)))
+    iterations: int | None = field(
+        default=None, metadata=_checked(checks.optional(checks.integer(1, 1_000_000)))
+    )
+    trained: str = field(default="upper", metadata=_checked(checks.choice("upper", "all", "last")))
+    learning_rate: float | None = field(default=None, metadata=_checked(checks.optional(checks.finite)))
+    crop: int = field(default=192, metadata=_checked(checks.integer(96, 1024)))
+    device: str = field(default="auto", metadata=_NAME)
+    threads: int | None = field(default=None, metadata=_checked(checks.optional(checks.integer(1, 1024))))
+    seed: int = field(default=1, metadata=_COUNT)
+
+
+@dataclass(frozen=True)
+class Material(FinetuningMessage):
+    """Tell what there is to fine-tune on and what a run would take; nothing is written.
+
+    Answered by a ``partial`` as soon as everything is counted, then by a result with the same values and the estimate:
+
+    - ``rasters``: a list of ``raster`` (path), ``name``, ``pixel_size`` (metres or None), ``held_out`` (whether all of
+      it is held out) and ``classes``: a list of ``id``, ``pixels`` and ``polygons`` (both those that are trained on and
+      those that are not), and ``held_out_pixels`` and ``held_out_polygons`` (those of them that are held out);
+    - ``classes``: the same over all rasters, each with its ``name`` too;
+    - ``hold_out``: a sentence that tells what is held out;
+    - ``warnings``: texts: too little of something, or unbalanced;
+    - ``problem``: a sentence that tells why no run can be started, None when one can;
+    - ``estimate``: None in the partial, where ``estimate`` was False, and where there is a problem; else
+      ``device``, ``iterations`` (of the whole run), ``seconds`` (of the whole run, measurements included),
+      ``seconds_per_iteration`` and ``seconds_per_measurement``.
+
+    Attributes:
+        estimate: Whether a few iterations are tried for the estimate, which takes some seconds.
+    """
+
+    KIND: ClassVar[str] = "material"
+
+    estimate: bool = field(default=True, metadata=_checked(checks.flag))
+
+
+@dataclass(frozen=True)
+class Finetune(FinetuningMessage):
+    """Fine-tune a model, or go on with a run that was interrupted.
+
+    Answered by ``log``, ``progress`` (stage "training"; done and total are iterations) and, about once a second and at
+    each change, by ``partial`` with
+
+    - ``stage``: "reading", "measuring" (the model without training at first, then the tuned one), "training" or
+      "paused";
+    - ``iteration``, ``iterations`` (of the whole run as far as can be told, else None), ``seconds`` (trained so far,
+      without pauses), ``seconds_left`` (or None) and ``speed`` (iterations a second, or None);
+    - ``losses``: None, or the means since the last such message: ``segmentation``, ``alignment``,
+      ``class_specific``, ``class_agnostic`` and ``total`` (the weighted sum, which is what falls);
+    - ``base``, ``score`` and ``best``: how the hold-out is labelled by the model without training, by the latest and by
+      the best one; None until it is known, else ``iteration``, ``miou``, ``deviation`` (standard deviation over the
+      draws of the support) and ``classes``: a list of ``id``, ``iou`` and ``f1`` (0 to 1, or None where the hold-out
+      has none of it);
+    - ``example``: path of a picture, None until there is one; it is replaced now and then: an episode's support,
+      query, truth and prediction, from left to right;
+    - ``journal``: path of a text file with one JSON object a line, for plots of all that was before: ``iteration``,
+      ``seconds`` and either ``losses`` or ``score`` (of iteration 0 it is the model without training), as above.
+
+    The result holds ``folder``, ``model`` (the best model's file in it), ``saved`` (the file in the folder of the
+    user's own models, or None), ``name``, ``verdict`` ("better", "unclear" or "worse", by the hold-out), ``sentence``
+    (the verdict for people), ``base`` and ``best`` (as above), ``classes`` (a list of ``id``, ``name``, ``iou_before``,
+    ``iou_after``, ``f1_before`` and ``f1_after``), ``iterations``, ``seconds``, ``stopped`` ("time", "iterations" or
+    "early": no better for a while), ``hold_out`` (a sentence) and ``card`` (of the tuned model, Markdown).
+
+    A run that was cancelled, or whose process ended, goes on from its last checkpoint with ``resume``.
+
+    Attributes:
+        folder: Where the run keeps everything; it is made when it is not there.
+        resume: Go on with the run in the folder; all else that this message says about the run is not looked at, but
+            for ``minutes`` and ``iterations`` where they are given, ``device``, ``threads``, ``name`` and the flags.
+        name: Save the tuned model under this name among the user's own models; None leaves it in the folder, from
+            where :class:`KeepModel` takes it.
+        replace: Whether it may take the place of another model of this name.
+        keep_worse: Whether it is saved also when it labels the hold-out worse than the model without training.
+    """
+
+    KIND: ClassVar[str] = "finetune"
+
+    folder: str = _required(checks.name)
+    resume: bool = field(default=False, metadata=_checked(checks.flag))
+    name: str | None = field(default=None, metadata=_MAYBE_NAME)
+    replace: bool = field(default=False, metadata=_checked(checks.flag))
+    keep_worse: bool = field(default=False, metadata=_checked(checks.flag))
+
+
+@dataclass(frozen=True)
+class KeepModel(_Message):
+    """Save the model of a run that :class:`Finetune` has ended: a result with ``saved`` (the file) and ``name``.
+
+    Attributes:
+        folder: Of the run.
+        name: As of :class:`Finetune`.
+        replace: As well.
+        keep_worse: As well.
+    """
+
+    KIND: ClassVar[str] = "keep_model"
+
+    id: int = field(metadata=_ID)
+    folder: str = field(metadata=_NAME)
+    name: str = field(metadata=_NAME)
+    replace: bool = field(default=False, metadata=_checked(checks.flag))
+    keep_worse: bool = field(default=False, metadata=_checked(checks.flag))
+
+
+@dataclass(frozen=True)
 class Inspect(_Message):
     """Tell what is understood of a raster: a result of texts by name."""
 
@@ -337,6 +490,29 @@ class Cancel(_Message):
     """
 
     KIND: ClassVar[str] = "cancel"
+
+    id: int = field(metadata=_ID)
+    target: int = field(metadata=_ID)
+
+
+@dataclass(frozen=True)
+class Pause(_Message):
+    """Let a fine-tuning wait, which keeps a checkpoint first; it can be cancelled meanwhile.
+
+    Answered at once by a result with ``found`` as of :class:`Cancel`. Other tasks do not wait.
+    """
+
+    KIND: ClassVar[str] = "pause"
+
+    id: int = field(metadata=_ID)
+    target: int = field(metadata=_ID)
+
+
+@dataclass(frozen=True)
+class Resume(_Message):
+    """Let a fine-tuning that waits go on; answered as :class:`Pause`."""
+
+    KIND: ClassVar[str] = "resume"
 
     id: int = field(metadata=_ID)
     target: int = field(metadata=_ID)
@@ -448,12 +624,14 @@ class Cancelled(_Message):
 
 # Unions are not written with a bar here, since Python 3.9 would evaluate it.
 Task = Union[  # noqa: UP007
-    Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Inspect, Models
+    Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Material, Finetune, KeepModel,
+    Inspect, Models,
 ]  # fmt: skip
-Request = Union[Task, Cancel, Ping, Quit]  # noqa: UP007
+Request = Union[Task, Cancel, Pause, Resume, Ping, Quit]  # noqa: UP007
 News = Union[Progress, Partial, Log]  # noqa: UP007
 Reply = Union[Ready, News, Result, Error, Cancelled]  # noqa: UP007
 REQUESTS: tuple[type[Request], ...] = (
-    Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Inspect, Models, Cancel, Ping, Quit,
+    Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Material, Finetune, KeepModel,
+    Inspect, Models, Cancel, Pause, Resume, Ping, Quit,
 )  # fmt: skip
 REPLIES: tuple[type[Reply], ...] = (Ready, Progress, Partial, Log, Result, Error, Cancelled)

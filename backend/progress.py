@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 from .errors import Cancelled
 
 Stage = Literal["support", "labels", "writing", "sampling", "assessing"]
+_TICK = 0.1  # seconds between two looks at whether a run that waits was cancelled
 
 
 @dataclass(frozen=True)
@@ -52,3 +54,38 @@ class CancelToken:
         """Raise :class:`Cancelled` when the run was asked to stop."""
         if self.cancelled:
             raise Cancelled("The run was cancelled; nothing was written.")
+
+
+class RunControl(CancelToken):
+    """A cancel token that can also let a run wait; only long runs look at that.
+
+    Attributes:
+        waited: Seconds that the run has waited so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = 0.0
+        self._going = threading.Event()
+        self._going.set()
+
+    def pause(self) -> None:
+        """Ask the run to wait."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._going.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run was asked to wait."""
+        return not self._going.is_set()
+
+    def wait(self) -> None:
+        """Return when the run may go on; raise :class:`Cancelled` when it was asked to stop."""
+        self.check()
+        started = time.monotonic()
+        while not self._going.wait(_TICK):
+            self.check()
+        self.waited += time.monotonic() - started

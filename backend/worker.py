@@ -27,13 +27,15 @@ from pathlib import Path
 
 from . import __version__
 from .lines import LineWriter, LogFile, claim_pipes, read_lines
-from .progress import CancelToken
+from .processors import wait_passively
+from .progress import RunControl
 from .protocol import (
     MAX_REQUEST,
     PROTOCOL,
     Cancel,
     Cancelled,
     Error,
+    Pause,
     Ping,
     Preview,
     ProtocolError,
@@ -42,6 +44,7 @@ from .protocol import (
     Reply,
     Request,
     Result,
+    Resume,
     Task,
     decode_request,
     encode,
@@ -57,10 +60,10 @@ _LOG_INTERVAL = 5.0  # seconds between looks at the log's size
 
 @dataclass(frozen=True)
 class Job:
-    """A task with what cancels it."""
+    """A task with what cancels it, or lets it wait."""
 
     task: Task
-    cancel: CancelToken = field(default_factory=CancelToken)
+    cancel: RunControl = field(default_factory=RunControl)
 
 
 class Worker:
@@ -169,6 +172,11 @@ class Worker:
             found = self._is_open(request.target)
             self._cancel(request.target)
             self._send(Result(request.id, {"found": found}))
+        elif isinstance(request, (Pause, Resume)):
+            job = self._find(request.target)
+            if job is not None:
+                (job.cancel.pause if isinstance(request, Pause) else job.cancel.resume)()
+            self._send(Result(request.id, {"found": job is not None}))
         elif isinstance(request, Quit):
             self._send(Result(request.id, {}))
             self.stop()
@@ -179,7 +187,13 @@ class Worker:
             self._start_next()
 
     def _is_open(self, id: int) -> bool:
-        return id in self._waiting or (self._running is not None and self._running.task.id == id)
+        return self._find(id) is not None
+
+    def _find(self, id: int) -> Job | None:
+        """The request of an id that waits or runs."""
+        if self._running is not None and self._running.task.id == id:
+            return self._running
+        return self._waiting.get(id)
 
     def _drop_previews(self) -> None:
         """Cancel all previews: what they would show is no longer wanted."""
@@ -231,6 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--log", type=Path, help="Write messages to this file instead of stderr.")
     options = parser.parse_args(arguments)
     requests, replies = claim_pipes()
+    wait_passively()  # a second worker may compute beside this one
     log = None
     if options.log:
         try:

@@ -1,4 +1,4 @@
-"""The plugin's one way to the backend: which Python runs it, its worker, and the work on its environment."""
+"""The plugin's one way to the backend: which Python runs it, its workers, and the work on its environment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from .settings import Settings
 from .translation import tr
 
 _ROOT = Path(__file__).resolve().parent.parent
+FINE_TUNING = "finetuning"  # what the second worker is for
 _LOGS_KEPT = 7 * 24 * 3600.0  # seconds
 _JOBS_END = 10.0  # seconds; a killed installation removes what it has made
 
@@ -65,8 +66,8 @@ class BackendService(QObject):
         super().__init__(parent)
         self.environ, self.requirements, self.verify_script = environ, requirements, verify_script
         self._lock = threading.Lock()
-        self._client: WorkerClient | None = None
-        self._client_python: Path | None = None
+        self._clients: dict[str, WorkerClient] = {}  # by what they are for
+        self._clients_python: Path | None = None
         self._jobs: list[Job] = []
         self._then: dict[Job, Callable[[Any], None]] = {}
         self._jobEnded.connect(self._settle, Qt.ConnectionType.QueuedConnection)
@@ -83,6 +84,10 @@ class BackendService(QObject):
     def log(self) -> Path:
         """The worker's log; every QGIS has its own, since two would take turns to shorten one."""
         return self.environments.root / "logs" / f"worker-{os.getpid()}.log"
+
+    def log_of(self, purpose: str) -> Path:
+        """The log of the worker for a purpose; see :meth:`client`."""
+        return self.log.with_name(f"{self.log.stem}-{purpose}.log") if purpose else self.log
 
     @property
     def chosen(self) -> str:
@@ -115,8 +120,11 @@ class BackendService(QObject):
         found = self.environments.find()
         return found.verified if found else None
 
-    def client(self) -> WorkerClient:
-        """The connection to the worker, which starts with the first request; any thread may ask for it.
+    def client(self, purpose: str = "") -> WorkerClient:
+        """The connection to a worker, which starts with the first request; any thread may ask for it.
+
+        Args:
+            purpose: Each has a worker of its own, so that one that is busy for hours keeps no other waiting.
 
         Raises:
             BackendMissingError: When there is no Python to run it with; the message tells the way out.
@@ -127,29 +135,34 @@ class BackendService(QObject):
         with self._lock:
             if self._closed:
                 raise BackendMissingError(tr("Protolabel is closing."))
-            if self._client is not None and self._client_python != python:
-                self._end_soon(self._client)
-                self._client = None
-            if self._client is None:
+            if self._clients_python != python:
+                self._end_soon(self._taken())
+            self._clients_python = python
+            if purpose not in self._clients:
                 self._remove_old_logs()
                 environ = {**self.environ, **self._proxy()}
-                self._client = WorkerClient(WorkerLaunch(python, _ROOT, self.log), environ)
-                self._client_python = python
-            return self._client
+                launch = WorkerLaunch(python, _ROOT, self.log_of(purpose))
+                self._clients[purpose] = WorkerClient(launch, environ)
+            return self._clients[purpose]
 
     def restart(self) -> None:
-        """End the worker without waiting for its end; the next :meth:`client` starts with the present settings."""
+        """End the workers without waiting for their end; the next :meth:`client` starts with the present settings."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            self._end_soon(client)
+            clients = self._taken()
+        self._end_soon(clients)
+
+    def dismiss(self, purpose: str) -> None:
+        """End one worker without waiting for its end, since it is not needed for now."""
+        with self._lock:
+            client = self._clients.pop(purpose, None)
+        self._end_soon([client] if client else [])
 
     def stop_worker(self) -> None:
-        """End the worker and wait for it, since a running one keeps its files from being removed on Windows."""
+        """End the workers and wait for it, since a running one keeps its files from being removed on Windows."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            clients = self._taken()
+        for thread in self._end_soon(clients):
+            thread.join()
 
     def use(self, settings: Settings) -> None:
         """Keep settings and act on them."""
@@ -162,7 +175,7 @@ class BackendService(QObject):
     def refresh(self) -> None:
         """Say that something has changed, after the worker was ended if it runs with another Python."""
         with self._lock:
-            stale = self._client is not None and self._client_python != self.python()
+            stale = bool(self._clients) and self._clients_python != self.python()
         if stale:
             self.restart()
         self.changed.emit()
@@ -183,7 +196,7 @@ class BackendService(QObject):
         return job
 
     def close(self) -> None:
-        """Cancel the jobs and end the worker; more calls do nothing."""
+        """Cancel the jobs and end the workers; more calls do nothing."""
         with self._lock:
             self._closed = True
         for job in self._jobs:
@@ -238,8 +251,20 @@ class BackendService(QObject):
         )
         return text.format(variable=VARIABLE)
 
-    def _end_soon(self, client: WorkerClient) -> None:
-        threading.Thread(target=client.close, name="protolabel-close", daemon=True).start()
+    def _taken(self) -> list[WorkerClient]:
+        """All connections, which are forgotten; to be called with the lock held."""
+        clients = list(self._clients.values())
+        self._clients.clear()
+        return clients
+
+    def _end_soon(self, clients: Iterable[WorkerClient]) -> list[threading.Thread]:
+        """End workers side by side."""
+        threads = [
+            threading.Thread(target=client.close, name="protolabel-close", daemon=True) for client in clients
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
 
     def _remove_old_logs(self) -> None:
         with contextlib.suppress(OSError):

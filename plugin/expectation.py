@@ -98,9 +98,9 @@ def weakest_text(expectation: Expectation, mark: Callable[[str], str] = str) -> 
     return tr("{0} and {1} more").format(named, rest) if rest > 0 else named
 
 
-def number_text(value: float | None) -> str:
-    """Two digits as the user's language writes them; a dash for what is not known."""
-    return "-" if value is None else QLocale().toString(float(value), "f", 2)
+def number_text(value: float | None, digits: int = 2) -> str:
+    """A number as the user's language writes it; a dash for what is not known."""
+    return "-" if value is None else QLocale().toString(float(value), "f", digits)
 
 
 def no_borders_text() -> str:

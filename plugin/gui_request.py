@@ -34,19 +34,31 @@ class GuiRequest(QObject):
     _settled = pyqtSignal(object)  # from the client's thread to this object's
     _arrived = pyqtSignal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, purpose: str = "") -> None:
+        """Prepare a request.
+
+        Args:
+            parent: The Qt object that it belongs to.
+            purpose: Of the worker that shall have it; see :meth:`BackendService.client`.
+        """
         super().__init__(parent)
+        self._purpose = purpose
         self._pending: Pending | None = None
         self._message: protocol.Request | None = None
         self._abandoned = self.worker_lost = False
         self._settled.connect(self._settle, Qt.ConnectionType.QueuedConnection)
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
+    @property
+    def id(self) -> int | None:
+        """The request's number, None when it could not be sent."""
+        return self._pending.id if self._pending is not None else None
+
     def send(self, service: BackendService, message: protocol.Request) -> None:
         """Send it; what goes wrong is told by ``failed``, too, and never before this returns."""
         self._message = message
         try:
-            self._pending = service.client().request(
+            self._pending = service.client(self._purpose).request(
                 message, on_news=self._emit_news, on_done=self._emit_done
             )
         except ClientError as error:

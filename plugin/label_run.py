@@ -109,6 +109,8 @@ def stage_text(stage: str) -> str:
         return tr("Drawing points")
     if stage == "assessing":
         return tr("Comparing the label map with the reference")
+    if stage == "training":
+        return tr("Fine-tuning")
     return tr("Labelling")
 
 

@@ -12,6 +12,7 @@ from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QAction, QToolBar
 
 from .backend_service import BackendService
+from .finetuning.room import FineTuningRoom
 from .icons import icon
 from .processing.provider import ProtolabelProvider
 from .translation import install_translator, tr
@@ -39,6 +40,7 @@ class ProtolabelPlugin:
         self._help: QAction | None = None
         self._workspace: Workspace | None = None
         self._setup: SetupDialog | None = None
+        self.finetuning: FineTuningRoom | None = None
 
     @property
     def workspace(self) -> Workspace | None:
@@ -67,13 +69,18 @@ class ProtolabelPlugin:
         self._accuracy = self._add(
             "accuracy", "Accuracy", tr("Accuracy Assessment"), self.show_accuracy, checkable=True
         )
+        finetune = self._add("finetune", "FineTune", tr("Fine-Tune a Model…"), self.show_finetuning)
         self._add("setup", "SetUp", tr("Set Up Backend…"), self.show_setup)
         self._help = QAction(icon("protolabel"), "Protolabel", window)
         self._help.triggered.connect(self.show_help)
         self._iface.pluginHelpMenu().addAction(self._help)
+        self.finetuning = FineTuningRoom(self._iface, self._service, self._opened, finetune)
 
     def unload(self) -> None:
         """Remove everything; QGIS calls this when the plugin is switched off or reloaded."""
+        if self.finetuning is not None:
+            self.finetuning.close()
+            self.finetuning = None
         if self._workspace is not None:
             self._workspace.close()
             self._workspace = None
@@ -130,6 +137,10 @@ class ProtolabelPlugin:
         self._setup.show()
         self._setup.raise_()
         self._setup.activateWindow()
+
+    def show_finetuning(self) -> None:
+        """Show the dialog that fine-tunes a model on local classes."""
+        self.finetuning.show()
 
     def show_help(self) -> None:
         """Open the manual."""

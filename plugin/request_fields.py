@@ -73,13 +73,14 @@ def for_people(text: str, message: object) -> str:
     return text[:1].upper() + text[1:]
 
 
-def taught_by(session: LabelingSession) -> list[QgsRasterLayer]:
-    """The other rasters of the session that support polygons lie on."""
-    support = session.support
+def taught_by(session: LabelingSession, with_own: bool = False) -> list[QgsRasterLayer]:
+    """The other rasters of the session that support polygons lie on, and on demand the one in work, then first."""
+    support, own = session.support, session.raster
     if support is None:
         return []
     layers = []
-    for layer in session.other_rasters():
+    first = [own] if with_own and own is not None and is_readable(own) else []
+    for layer in (*first, *session.other_rasters()):
         extent = layer_extent(layer, support.crs(), session.project)
         request = QgsFeatureRequest().setFilterRect(extent).setLimit(1)
         if not extent.isEmpty() and any(True for _ in support.getFeatures(request)):

@@ -250,13 +250,14 @@ def count_polygons(
     }
 
 
-def snapshot(layer: QgsVectorLayer, path: Path, class_ids: Collection[int]) -> None:
+def snapshot(layer: QgsVectorLayer, path: Path, class_ids: Collection[int], validation: bool = False) -> None:
     """Write the support polygons of some classes as they are now, with the edits that are not saved yet.
 
     Args:
         layer: A support layer.
         path: A GeoPackage; an earlier one is replaced as a whole.
-        class_ids: The classes; validation polygons are left out.
+        class_ids: The classes.
+        validation: Whether validation polygons are written as well.
 
     Raises:
         SupportLayerError: When there is no such polygon, or the file cannot be written.
@@ -264,7 +265,7 @@ def snapshot(layer: QgsVectorLayer, path: Path, class_ids: Collection[int]) -> N
     wanted, fields, features = set(class_ids), polygon_fields(), []
     # In the order of drawing, which saving the edits does not change.
     for feature in sorted(layer.getFeatures(), key=lambda feature: (feature.id() < 0, abs(feature.id()))):
-        if class_id(feature) not in wanted or is_validation(feature):
+        if class_id(feature) not in wanted or (is_validation(feature) and not validation):
             continue
         geometry = clean_polygon(feature.geometry())  # others than this plugin may have edited it
         if not geometry.isNull():

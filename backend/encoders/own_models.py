@@ -44,11 +44,25 @@ def add_model(file: Path, name: str | None = None, sha256: str | None = None, re
     with _told_unwritable(target):
         same = target.exists() and file_sha256(target) == found
         if target.exists() and not (same or replace):
-            raise ModelError(
-                f"Another model {name} is in {target.parent} already; choose another --name, or add --replace."
-            )
+            raise _taken(target)
         _put(file, target, found, keep_card=same)
     return target
+
+
+def check_new_name(name: str, replace: bool = False) -> None:
+    """Check that a model can be added under a name, before something that takes long makes it.
+
+    Args:
+        name: As of :func:`add_model`.
+        replace: As well.
+
+    Raises:
+        ModelError: When the name cannot be had.
+    """
+    target = user_folder() / (_checked_name(name) + _ENDING)
+    _check_seen(target)
+    if target.exists() and not replace:
+        raise _taken(target)
 
 
 def remove_model(name: str) -> Path:
@@ -91,6 +105,12 @@ def _checked_name(name: str) -> str:
     if name in TORCHVISION:
         raise ModelError(f"{name} is the name of torchvision's model; choose another --name.")
     return name
+
+
+def _taken(target: Path) -> ModelError:
+    return ModelError(
+        f"Another model {target.stem} is in {target.parent} already; choose another --name, or add --replace."
+    )
 
 
 def _check_seen(target: Path) -> None:

@@ -165,18 +165,18 @@ def find_support(
     notes = list(layer.notes)
     ids, names = class_ids(layer.ids, layer.names, class_field, layer.path, notes)
     parts = inside_raster(to_pixels(layer, source, notes), source)
-    inside = [index for index, part in enumerate(parts) if not part.is_empty]
-    if len(inside) < len(parts):
-        notes.append(f"{len(parts) - len(inside)} of {len(parts)} polygons lie outside the raster.")
-    used = sorted({ids[i] for i in inside})
+    kept = [index for index, part in enumerate(parts) if not part.is_empty]
+    if len(kept) < len(parts):
+        notes.append(f"{len(parts) - len(kept)} of {len(parts)} polygons lie outside the raster.")
+    used = sorted({ids[i] for i in kept})
     classes = tuple(ClassInfo(i, names[i]) for i in used)
     position = {info.id: index for index, info in enumerate(classes)}
-    labels = tuple(position[ids[i]] for i in inside)
-    return SupportSet(classes, tuple(parts[i] for i in inside), labels, tuple(notes))
+    labels = tuple(position[ids[i]] for i in kept)
+    return SupportSet(classes, tuple(parts[i] for i in kept), labels, tuple(notes))
 
 
 def inside_raster(polygons: Sequence[BaseGeometry], source: Georeferenced) -> list[BaseGeometry]:
-    """The part of each polygon inside the raster; empty where there is none."""
+    """The part of each polygon, in pixels, inside the raster; empty where there is none."""
     raster = shapely.box(0, 0, source.width, source.height)
     shapely.prepare(raster)
     parts = []

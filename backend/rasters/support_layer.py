@@ -23,7 +23,7 @@ _UNREADABLE = (
     ValueError,  # geometry types that pyogrio does not know
 )
 _SHOWN = 12  # fields in a message
-Use = Literal["support", "validation"]
+Use = Literal["support", "validation", "all"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class SupportLayer:
         ids: Values of the class field; zeros where none was asked for.
         names: Values of the name field, or None.
         notes: What the user should know.
+        validation: Whether each feature is set aside for validation.
     """
 
     path: str
@@ -47,19 +48,21 @@ class SupportLayer:
     ids: NDArray[np.generic]
     names: NDArray[np.generic] | None
     notes: tuple[str, ...] = ()
+    validation: tuple[bool, ...] = ()
 
 
 def read_layer(
     path: str, class_field: str | None, name_field: str | None, use: Use = "support"
 ) -> SupportLayer:
-    """Read the features that are not set aside for validation, or those that are.
+    """Read the features that are not set aside for validation, those that are, or all.
 
     Args:
         path: Anything that OGR reads, with "|layername=NAME" for one layer of several as QGIS writes it; else the
             first polygon layer that has the class field is taken.
         class_field: Must be there; None when the classes do not matter.
         name_field: May be absent.
-        use: "validation" takes the features whose field ``use`` says so, and all of a layer without that field.
+        use: "validation" takes the features whose field ``use`` says so, and all of a layer without that field; "all"
+            takes those that are set aside and those that are not.
 
     Raises:
         SupportError: When it cannot be read, or has no polygons, no class field, or geometries that cannot serve.
@@ -73,10 +76,10 @@ def read_layer(
     except _UNREADABLE as error:
         raise _unreadable(path, file, error) from error
     data: dict[str, NDArray[np.generic]] = dict(zip(meta["fields"], values, strict=True))
-    keep = np.ones(len(geometries), np.bool_)
+    keep, aside = np.ones(len(geometries), np.bool_), np.zeros(len(geometries), np.bool_)
     if "use" in data:
         aside = np.array([str(value).strip().lower() == "validation" for value in data["use"]], np.bool_)
-        keep = aside if use == "validation" else ~aside
+        keep = {"support": ~aside, "validation": aside, "all": keep}[use]
     if not keep.any():
         raise _none(path, use)
     numbers = tuple((np.flatnonzero(keep) + 1).tolist())
@@ -88,12 +91,17 @@ def read_layer(
         np.zeros(len(numbers), np.int64) if class_field is None else data[class_field][keep],
         data[name_field][keep] if name_field in data else None,
         notes,
+        tuple(aside[keep].tolist()),
     )
 
 
 def _none(path: str, use: Use) -> SupportError:
     fix = 'set the field "use" of some to "validation", or choose another file' if use == "validation" else ""
-    return SupportError(f"{path} holds no {use} polygon; {fix or 'draw some polygons for each class'}.")
+    return SupportError(f"{path} holds no {_kind(use)}polygon; {fix or 'draw some polygons for each class'}.")
+
+
+def _kind(use: Use) -> str:
+    return "" if use == "all" else f"{use} "
 
 
 def _choose_layer(
@@ -106,7 +114,7 @@ def _choose_layer(
         raise SupportError(f"{file} has no layer {wanted[0]!r}; choose one of {', '.join(layers) or 'none'}.")
     polygonal = wanted or [name for name, kind in layers.items() if kind and _may_hold_polygons(str(kind))]
     if not polygonal:
-        raise SupportError(f"{path} holds no polygon layer; save the {use} polygons as polygons.")
+        raise SupportError(f"{path} holds no polygon layer; save the {_kind(use)}polygons as polygons.")
     fields = {name: [str(f) for f in pyogrio.read_info(file, layer=name)["fields"]] for name in polygonal}
     serving = [name for name in polygonal if class_field is None or class_field in fields[name]]
     if not serving:

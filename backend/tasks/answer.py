@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from .. import protocol
 from ..errors import Cancelled, ProtolabelError
-from ..progress import CancelToken
+from ..progress import RunControl
 from ..protocol import (
     Accuracy,
     Error,
     Estimate,
+    Finetune,
     Inspect,
+    KeepModel,
     Label,
+    Material,
     Preview,
     Reply,
     Result,
@@ -45,13 +48,13 @@ class TaskRunner:
     def __init__(self) -> None:
         self._kept: Workbench | None = None
 
-    def answer(self, task: Task, send: Send, cancel: CancelToken) -> Reply:
+    def answer(self, task: Task, send: Send, cancel: RunControl) -> Reply:
         """Do a task; whatever happens becomes its final reply.
 
         Args:
             task: What to do.
             send: Takes progress, partial and log replies meanwhile.
-            cancel: Stops it.
+            cancel: Stops it, or lets it wait.
         """
         try:
             cancel.check()
@@ -75,7 +78,7 @@ class TaskRunner:
         if self._kept is not None:
             self._kept.close()
 
-    def _run(self, task: Task, send: Send, cancel: CancelToken) -> dict[str, Any]:
+    def _run(self, task: Task, send: Send, cancel: RunControl) -> dict[str, Any]:
         if isinstance(task, Label):
             from .label import label
 
@@ -104,6 +107,18 @@ class TaskRunner:
             from .accuracy import sample_points
 
             return sample_points(task, send, cancel)
+        if isinstance(task, Material):
+            from .finetune import inspect_material
+
+            return inspect_material(task, send, cancel)
+        if isinstance(task, Finetune):
+            from .finetune import finetune
+
+            return finetune(task, send, cancel)
+        if isinstance(task, KeepModel):
+            from .finetune import keep_model
+
+            return keep_model(task)
         if isinstance(task, Inspect):
             from .inspect import inspect
 

@@ -11,7 +11,6 @@ from pickle import UnpicklingError  # nosec B403 # torch unpickles weights only
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from safetensors import SafetensorError
 
 from ..encoders.checkpoint import save_checkpoint
@@ -19,44 +18,54 @@ from ..encoders.encoder import Encoder
 from ..errors import OutputError, ProtolabelError
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the file and renames: what is under the name is always whole."""
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint beside its place and rename it: what is under the name is always whole.
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
-    ) -> None:
-        """Write a checkpoint; Lightning calls this.
+    Args:
+        checkpoint: Tensors, numbers, texts and containers of them.
+        path: The file; its folder is made.
 
-        Raises:
-            OutputError: When it cannot be written.
-        """
-        path = Path(path)
-        # Always the same name: what a killed run leaves of it, the next checkpoint overwrites.
-        part = path.with_name(path.name + ".part")
-        with told_unwritable(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with part.open("wb") as file:
-                    torch.save(checkpoint, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
-
-    def load_checkpoint(self, path: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """Read a checkpoint; Lightning calls this.
-
-        Raises:
-            ProtolabelError: When it is damaged.
-        """
+    Raises:
+        OutputError: When it cannot be written.
+    """
+    # Always the same name: what a killed run leaves of it, the next checkpoint overwrites.
+    part = path.with_name(path.name + ".part")
+    with told_unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            checkpoint: dict[str, Any] = super().load_checkpoint(path, *arguments, **options)
-        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-            raise ProtolabelError(
-                f"The checkpoint {path} is damaged ({_reason(error)}); remove it to train from the beginning."
-            ) from error
-        return checkpoint
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, onto the CPU.
+
+    Raises:
+        ProtolabelError: When it is damaged.
+    """
+    with told_damaged(path):
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return checkpoint
+
+
+@contextmanager
+def told_damaged(path: Any) -> Iterator[None]:
+    """Within, a checkpoint is read.
+
+    Raises:
+        ProtolabelError: In the place of what torch and the system raise for a damaged file.
+    """
+    try:
+        yield
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        raise ProtolabelError(
+            f"The checkpoint {path} is damaged ({_reason(error)}); remove it to train from the beginning."
+        ) from error
 
 
 def checkpoint_path(folder: Path) -> Path:

@@ -15,7 +15,8 @@ from .. import __version__
 from ..configuration_file import ConfigurationError
 from ..errors import ProtolabelError
 from .callbacks import EpisodePreviews, RunKeeper
-from .checkpoints import AtomicCheckpointIO, checkpoint_path, git_revision, told_unwritable
+from .checkpoint_io import AtomicCheckpointIO
+from .checkpoints import checkpoint_path, git_revision, told_unwritable
 from .configuration import Experiment
 from .data import EpisodeData, names
 from .interruption import alone_in, interruptions_told

@@ -9,17 +9,14 @@ import torch
 from ..baselines.ppnet_parts import PartOptions, PartPrototypeNetwork
 from ..configuration_file import ConfigurationError
 from ..dpcl.method import DualPrototypicalContrast
-from ..encoders.backbones import VGG16, ResNet50
 from ..encoders.catalogue import load_model
 from ..encoders.checkpoint import load_checkpoint, read_layout
 from ..encoders.encoder import Encoder
 from ..encoders.layout import Compression
 from .algorithms import method_options
 from .configuration import EncoderSection, Experiment
+from .freezing import freeze
 from .module import EpisodicMethod
-
-_RESNET = ("conv1 bn1", "layer1", "layer2", "layer3", "layer4")
-_VGG = (5, 10, 17, 24, 30)  # where the blocks of VGG-16's features end
 
 
 def build_method(experiment: Experiment) -> EpisodicMethod:
@@ -82,13 +79,3 @@ def build_encoder(section: EncoderSection) -> Encoder:
     )
     encoder.backbone.load_state_dict(source.backbone.state_dict())
     return encoder
-
-
-def freeze(encoder: Encoder, stages: int) -> None:
-    """Keep the weights of the first stages; PPNet trains levels 3 and 4 only, which is 3."""
-    backbone = encoder.backbone
-    if isinstance(backbone, ResNet50):
-        for name in " ".join(_RESNET[:stages]).split():
-            getattr(backbone, name, torch.nn.Identity()).requires_grad_(False)
-    elif stages and isinstance(backbone, VGG16):
-        backbone.features[: _VGG[stages - 1]].requires_grad_(False)

@@ -206,7 +206,9 @@ class WorkerProcess:
         last = tail.rstrip().rpartition("\n")[2].strip()
         said = f" ({last})" if last else ""
         if code == -9:
-            reason = "was killed, most likely because memory ran out; close other programs or label a part"
+            reason = (
+                "was killed, most likely because memory ran out; close other programs or take less at once"
+            )
         elif code < 0 or code >= 0x80000000:
             number = f"signal {-code}" if code < 0 else f"0x{code:08X}"
             reason = f"crashed in a library ({number}); see {self._launch.log}"

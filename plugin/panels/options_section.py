@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
-from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
-    QToolButton,
     QWidget,
 )
 
 from ..backend_service import BackendService
 from ..head_titles import head_titles
-from ..icons import icon
 from ..session import LabelingSession
 from ..translation import tr
-from .model_card_dialog import ModelCardDialog, card_tip
+from .model_box import ModelBox
 from .shrinking import shrinkable
 
 
@@ -37,20 +32,7 @@ class OptionsSection(QgsCollapsibleGroupBox):
         self._session, self._service = session, service
         self.setObjectName("protolabelOptions")
         self.setCollapsed(True)
-        self._model = self._combo(
-            "protolabelModel", tr("The encoder; more can be put into the models folder.")
-        )
-        self._cards: dict[str | None, tuple[str, str]] = {}  # name and card, by what stands for the model
-        self._card_dialog: ModelCardDialog | None = None
-        self._about = QToolButton()
-        self._about.setObjectName("protolabelAboutModel")
-        self._about.setIcon(icon("about"))
-        self._about.setAutoRaise(True)
-        self._about.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._about.setToolTip(
-            tr("About this model: what it was trained on, and for which imagery. Needs the backend.")
-        )
-        self._about.setAccessibleName(tr("About this model"))
+        self._model = ModelBox("protolabel", tr("The encoder; more can be put into the models folder."))
         self._head = self._combo(
             "protolabelHead", tr("How features are matched with polygons; a prototype is a mean.")
         )
@@ -71,11 +53,9 @@ class OptionsSection(QgsCollapsibleGroupBox):
         form = QFormLayout(self)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        label, row = QLabel(tr("Model")), QHBoxLayout()
-        label.setBuddy(self._model)
-        row.addWidget(self._model, 1)
-        row.addWidget(self._about)
-        form.addRow(label, row)
+        label = QLabel(tr("Model"))
+        label.setBuddy(self._model.box)
+        form.addRow(label, self._model)
         form.addRow(tr("Matching"), self._head)
         form.addRow(tr("Scale"), self._scale)
         form.addRow(tr("Device"), self._device)
@@ -84,9 +64,8 @@ class OptionsSection(QgsCollapsibleGroupBox):
         self.show_options()
         self.show_backend()
         session.loaded.connect(self.show_options)
-        self._about.clicked.connect(self._show_card)
-        self._model.currentIndexChanged.connect(self._on_model_shown)
-        self._model.activated.connect(lambda: session.set_options(model=self._model.currentData()))
+        session.changed.connect(self._show_model)  # a fine-tuned one may take the place of the other
+        self._model.chosen.connect(lambda: session.set_options(model=self._model.model))
         self._head.activated.connect(lambda: session.set_options(head=self._head.currentData()))
         self._scale.activated.connect(lambda: session.set_options(scale=self._scale.currentData()))
         self._spectral.toggled.connect(lambda on: session.set_options(spectral=on))
@@ -96,18 +75,7 @@ class OptionsSection(QgsCollapsibleGroupBox):
 
     def set_models(self, value: dict[str, Any]) -> None:
         """Offer what the backend has; see the message ``Models``."""
-        self._model.clear()
-        found = value.get("models", [])
-        first = tr("Default ({0})").format(found[0]["name"]) if found else tr("Default")
-        self._cards = {None: (found[0]["name"], found[0]["card"])} if found else {}
-        self._model.addItem(first, None)
-        for model in found:
-            chosen = model["path"] or model["name"]
-            self._cards[chosen] = model["name"], model["card"]
-            self._model.addItem(model["name"], chosen)
-        for row in range(self._model.count()):
-            _, card = self._cards.get(self._model.itemData(row), ("", ""))
-            self._model.setItemData(row, card_tip(card), Qt.ItemDataRole.ToolTipRole)
+        self._model.set_models(value.get("models", []))
         device = self._service.settings.device
         self._device.clear()
         self._device.addItem(tr("Best there is"), "auto")
@@ -145,26 +113,7 @@ class OptionsSection(QgsCollapsibleGroupBox):
         self._service.use(replace(self._service.settings, device=self._device.currentData()))
 
     def _show_model(self) -> None:
-        model = self._session.options.model
-        if model is not None and self._model.findData(model) < 0:
-            self._model.addItem(Path(model).name, model)  # of the project, though it is not on this machine
-        self._model.setCurrentIndex(max(self._model.findData(model), 0))
-        self._on_model_shown()
-
-    def _on_model_shown(self) -> None:
-        """The button, and the card while it is open, follow the model."""
-        name, card = self._cards.get(self._model.currentData(), ("", ""))
-        self._about.setEnabled(bool(card))
-        if self._card_dialog is not None and self._card_dialog.isVisible() and card:
-            self._card_dialog.set_card(name, card)
-
-    def _show_card(self) -> None:
-        if self._card_dialog is None:
-            self._card_dialog = ModelCardDialog(self)
-        self._card_dialog.set_card(*self._cards[self._model.currentData()])
-        self._card_dialog.show()
-        self._card_dialog.raise_()
-        self._card_dialog.activateWindow()
+        self._model.set_model(self._session.options.model)
 
     @staticmethod
     def _combo(name: str, tip: str) -> QComboBox:

@@ -28,7 +28,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .. import setup_jobs
-from ..backend_service import BackendService
+from ..backend_service import FINE_TUNING, BackendService
 from ..client.candidates import VARIABLE
 from ..client.diagnostics import diagnostics
 from ..client.job import Job
@@ -193,9 +193,8 @@ class SetupDialog(QDialog):
         }
         checked = [f"{line}" for line in state.details]
         facts.update({f"Detail {number}": line for number, line in enumerate(checked, 1)})
-        return diagnostics(
-            facts, self.form.verdicts, service.environments.find(), [service.environments.log, service.log]
-        )
+        logs = [service.environments.log, service.log, service.log_of(FINE_TUNING)]
+        return diagnostics(facts, self.form.verdicts, service.environments.find(), logs)
 
     def _install(self) -> None:
         if self.form.probe is not None:

@@ -10,6 +10,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..backend_service import BackendService
 from ..translation import tr
 from .accuracy import AccuracyAlgorithm
+from .finetune import FinetuneAlgorithm
 from .label import LabelAlgorithm
 from .prepare_support import PrepareSupportAlgorithm
 from .sample_points import SamplePointsAlgorithm
@@ -22,6 +23,7 @@ _ALGORITHMS = (
     VectorizeAlgorithm,
     SamplePointsAlgorithm,
     AccuracyAlgorithm,
+    FinetuneAlgorithm,
 )
 _ICON = Path(__file__).resolve().parents[2] / "resources" / "icons" / "protolabel.svg"
 

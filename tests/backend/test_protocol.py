@@ -25,11 +25,15 @@ from backend.protocol import (
     Cancelled,
     Error,
     Estimate,
+    Finetune,
     Inspect,
+    KeepModel,
     Label,
     Log,
+    Material,
     Models,
     Partial,
+    Pause,
     Ping,
     Preview,
     Progress,
@@ -37,6 +41,7 @@ from backend.protocol import (
     Quit,
     Ready,
     Result,
+    Resume,
     SamplePoints,
     Uncertain,
     Vectorize,
@@ -69,6 +74,16 @@ labeling = {
     "stretch": st.none() | stretches,
     "classes": st.none() | st.lists(json_objects, min_size=1, max_size=3).map(tuple),
 }  # fmt: skip
+finetuning = {
+    "id": ids, "data": st.none() | st.lists(json_objects, min_size=1, max_size=3).map(tuple),
+    "classes": labeling["classes"], "ignored": st.none() | st.lists(st.integers(0, 65_535)).map(tuple),
+    "bands": labeling["bands"], "stretch": labeling["stretch"], "base": st.none() | names,
+    "hold_out": st.sampled_from(["auto", "raster", "group"]), "minutes": st.none() | finite,
+    "iterations": st.none() | st.integers(1, 1_000_000), "trained": st.sampled_from(["upper", "all", "last"]),
+    "learning_rate": st.none() | finite, "crop": st.integers(96, 1024), "device": names,
+    "threads": st.none() | st.integers(1, 1024), "seed": ids,
+}  # fmt: skip
+saving = {"replace": st.booleans(), "keep_worse": st.booleans()}
 extents = st.tuples(finite, finite, finite, finite)
 some_part = {"extent": st.none() | extents, "extent_crs": st.none() | names, "area": st.none() | names}
 requests = st.one_of(
@@ -93,9 +108,14 @@ requests = st.one_of(
         standard_error=finite, expected=st.none() | st.lists(json_objects, min_size=1, max_size=3).map(tuple),
         minimum=st.integers(0, 10**6), seed=ids, support=st.none() | names,
     ),
+    st.builds(Material, estimate=st.booleans(), **finetuning),
+    st.builds(Finetune, folder=names, resume=st.booleans(), name=st.none() | names, **saving, **finetuning),
+    st.builds(KeepModel, id=ids, folder=names, name=names, **saving),
     st.builds(Inspect, id=ids, raster=names, bands=st.none() | numbers),
     st.builds(Models, id=ids),
     st.builds(Cancel, id=ids, target=ids),
+    st.builds(Pause, id=ids, target=ids),
+    st.builds(Resume, id=ids, target=ids),
     st.builds(Ping, id=ids),
     st.builds(Quit, id=ids),
 )  # fmt: skip
@@ -138,7 +158,8 @@ class TestRoundTrip:
             if isinstance(value, type) and issubclass(value, messages._Message) and hasattr(value, "KIND")
         }
         asked = (
-            Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Inspect, Models, Cancel, Ping, Quit,
+            Label, Preview, Uncertain, Estimate, Vectorize, Accuracy, SamplePoints, Material, Finetune, KeepModel,
+            Inspect, Models, Cancel, Pause, Resume, Ping, Quit,
         )  # fmt: skip
         answered = (Ready, Progress, Partial, Log, Result, Error, Cancelled)
         assert kinds == {*asked, *answered}

@@ -6,26 +6,13 @@ import os
 from pathlib import Path
 
 import qgis.utils
-from desktop import Report, pause, run_scenario, wait_until
+from desktop import Report, agree, pause, run_scenario, wait_until
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QApplication, QMessageBox, QPushButton
+from qgis.PyQt.QtWidgets import QPushButton
 from qgis.utils import iface
 
 FOLDER = Path(os.environ["PROTOLABEL_WORK"])
-
-
-def agree() -> None:
-    """Answer what QGIS asks before it closes: nothing is to be saved, the task may be cancelled."""
-    box = QApplication.activeModalWidget()
-    if isinstance(box, QMessageBox):
-        wanted = (
-            QMessageBox.StandardButton.Discard,
-            QMessageBox.StandardButton.Yes,
-            QMessageBox.StandardButton.Ok,
-        )
-        button = next((box.button(kind) for kind in wanted if box.button(kind)), box.buttons()[0])
-        button.click()
 
 
 def scenario(report: Report) -> None:

@@ -28,6 +28,19 @@ def backend_python() -> str:
 
 
 @pytest.fixture
+def alive() -> Callable[[int], bool]:
+    """Tells whether a worker still runs."""
+
+    def tell(pid: int) -> bool:
+        try:
+            return b"backend.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+
+    return tell
+
+
+@pytest.fixture
 def pictures(request: pytest.FixtureRequest) -> Path:
     """Where the screenshots go; they are looked at by people."""
     folder = ROOT / "build" / "screenshots" / request.node.name

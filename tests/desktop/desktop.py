@@ -17,7 +17,7 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
 from qgis.PyQt.QtGui import QMouseEvent
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication, QWidget
+from qgis.PyQt.QtWidgets import QApplication, QMessageBox, QWidget
 
 _TICK = 5  # milliseconds
 
@@ -135,6 +135,19 @@ def draw_on_map(canvas: QgsMapCanvas, polygon: QgsGeometry) -> None:
         click_map(canvas, QPoint(round(place.x()), round(place.y())))
         QTest.qWait(10)  # two clicks in one place within Qt's time are a double click
     click_map(canvas, QPoint(5, 5), Qt.MouseButton.RightButton)
+
+
+def agree() -> None:
+    """Answer what QGIS asks before it closes: nothing is to be saved, the task may be cancelled."""
+    box = QApplication.activeModalWidget()
+    if isinstance(box, QMessageBox):
+        wanted = (
+            QMessageBox.StandardButton.Discard,
+            QMessageBox.StandardButton.Yes,
+            QMessageBox.StandardButton.Ok,
+        )
+        button = next((box.button(kind) for kind in wanted if box.button(kind)), box.buttons()[0])
+        button.click()
 
 
 def children_of(pid: int) -> list[str]:

@@ -32,13 +32,6 @@ with rasterio.open(folder / "large.tif", "w", **profile) as large:
 """
 
 
-def alive(pid: int) -> bool:
-    try:
-        return b"backend.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-
-
 @pytest.fixture
 def scene(tmp_path: Path, backend_python: str) -> Path:
     """A folder with an orthophoto, a large one made of it, support polygons and a model of random weights."""
@@ -57,7 +50,9 @@ def variables(folder: Path, raster: str) -> dict[str, str]:
     }
 
 
-def test_closing_during_a_run(qgis: Callable[..., dict[str, Any]], scene: Path, tmp_path: Path) -> None:
+def test_closing_during_a_run(
+    qgis: Callable[..., dict[str, Any]], scene: Path, tmp_path: Path, alive: Callable[[int], bool]
+) -> None:
     report = qgis("closing_scenario.py", variables(scene, "large.tif"))
     assert report["errors"] == []
     assert report["exit_code"] == 0, report["stderr"][-3000:]

@@ -237,3 +237,24 @@ def test_worker_ends_with_a_crashed_qgis(tmp_path, plugin_module):
     done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=100, check=False)
     assert done.returncode == -9, done.stderr
     wait_until(lambda: not runs(int(done.stdout)))
+
+
+def test_each_purpose_has_a_worker_of_its_own(make, modules, backend_python):
+    service = make(PROTOLABEL_PYTHON=backend_python)
+    clients = [service.client(purpose) for purpose in ("", "finetuning")]
+    assert service.client("finetuning") is clients[1] is not clients[0]
+    pending = [client.request(modules.protocol.Ping(0)) for client in clients]
+    for request in pending:
+        request.wait(60)
+    pids = [client.pid for client in clients]
+    assert len(set(pids)) == 2
+    assert service.log.with_name(f"{service.log.stem}-finetuning.log").exists()
+    service.dismiss("finetuning")
+    wait_until(lambda: not runs(pids[1]))
+    assert runs(pids[0]) and service.client() is clients[0]
+    service.client("finetuning").request(modules.protocol.Ping(0)).wait(60)
+    pids[1] = service.client("finetuning").pid
+    began = time.monotonic()
+    service.close()
+    assert time.monotonic() - began < 5, "both are ended at the same time"
+    assert not any(map(runs, pids))

@@ -21,7 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from backend.encoders.checkpoint import load_checkpoint
 from backend.errors import Cancelled, OutputError, ProtolabelError
-from backend.training.checkpoints import AtomicCheckpointIO, checkpoint_path
+from backend.training.checkpoint_io import AtomicCheckpointIO
+from backend.training.checkpoints import checkpoint_path
 from backend.training.configuration import read_experiment
 from backend.training.interruption import interruptions_told
 from backend.training.loop import train

@@ -42,8 +42,9 @@ def connect(modules, tmp_path):
 
 @pytest.mark.slow
 def test_every_request_is_answered_as_its_documentation_says(
-    connect, modules, make_raster, make_support, random_model, two_halves, tmp_path
+    connect, modules, make_raster, make_support, random_model, two_halves, tmp_path, monkeypatch
 ) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     raster = str(make_raster(two_halves))
     support = str(
         make_support(
@@ -57,6 +58,9 @@ def test_every_request_is_answered_as_its_documentation_says(
         "id": 0, "raster": raster, "support": support, "model": str(random_model), "device": "cpu", "tile": 384,
         "classes": ({"id": 1, "name": "trees", "color": "#00ff00"},),
     }  # fmt: skip
+    tuning = {"id": 0, "data": ({"raster": raster, "polygons": str(_many(make_support))},), "device": "cpu"}
+    tuning = {**tuning, "base": str(random_model), "iterations": 1, "crop": 96, "trained": "last"}
+    run = str(tmp_path / "run")
     extent = (400_000.0, 4_300_000.0 - 72.0, 400_096.0, 4_300_000.0)
     messages = modules.messages
     requests = [
@@ -92,9 +96,23 @@ def test_every_request_is_answered_as_its_documentation_says(
                 "confusion", "proportions", "reliability", "report", "tables", "seconds",
             },
         ),
+        (
+            messages.Material(**tuning, estimate=False),
+            {"rasters", "classes", "hold_out", "warnings", "problem", "estimate"},
+        ),
+        (
+            messages.Finetune(**tuning, folder=run),
+            {
+                "folder", "model", "saved", "name", "verdict", "sentence", "base", "best", "classes", "iterations",
+                "seconds", "stopped", "hold_out", "card",
+            },
+        ),
+        (messages.KeepModel(0, run, "local", keep_worse=True), {"saved", "name"}),
         (messages.Inspect(0, raster), {"stretch", "bands", "band_count", "band_names"}),
         (messages.Models(0), {"models", "folders", "devices"}),
         (messages.Cancel(0, 2**40), {"found"}),
+        (messages.Pause(0, 2**40), {"found"}),
+        (messages.Resume(0, 2**40), {"found"}),
         (messages.Ping(0), {"running", "waiting"}),
     ]  # fmt: skip
     client, news = connect(), []
@@ -116,6 +134,13 @@ def test_every_request_is_answered_as_its_documentation_says(
         long.wait(60)
     client.close()  # sends Quit
     assert client.pid is None
+
+
+def _many(make_support):
+    """Enough polygons of two classes to hold some out."""
+    squares = [(x, y, 1 if x < 80 else 2) for x in (10, 40, 90, 120) for y in (5, 35, 65, 95)]
+    rows = [(id, ("", "forest", "water")[id], shapely.box(x, y, x + 20, y + 20)) for x, y, id in squares]
+    return make_support(rows, name="many.gpkg")
 
 
 FUZZ = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProcessingParameterDefinition
 
-NAMES = ["accuracy", "label", "prepare_support", "sample_points", "vectorize"]
+NAMES = ["accuracy", "finetune", "label", "prepare_support", "sample_points", "vectorize"]
 
 
 def algorithm(name):

@@ -1,0 +1,1 @@
+"""Fine-tuning a model on local classes, without its windows."""

@@ -1,0 +1,17 @@
+"""Cells and headers of small tables that are only read: names on the left, numbers on the right."""
+
+from __future__ import annotations
+
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QTableWidgetItem
+
+
+def table_cell(text: str, number: bool = False, tip: str = "") -> QTableWidgetItem:
+    """A cell, or a header, that cannot be changed."""
+    cell = QTableWidgetItem(text)
+    cell.setFlags(Qt.ItemFlag.ItemIsEnabled)
+    side = Qt.AlignmentFlag.AlignRight if number else Qt.AlignmentFlag.AlignLeft
+    flags = side | Qt.AlignmentFlag.AlignVCenter
+    cell.setTextAlignment(int(getattr(flags, "value", flags)))  # as a number, which every PyQt takes
+    cell.setToolTip(tip)
+    return cell
