@@ -175,7 +175,7 @@ def open_labels(path: str, what: str) -> DatasetReader:
         wrong = f"holds {src.dtypes[0]} values, not class ids"
     if wrong:
         src.close()
-        raise RasterError(f"The {what} {path} {wrong}; choose a label map.")
+        raise RasterError(f"The {what} {path} {wrong}; choose a raster of class ids.")
     return src
 
 
