@@ -5,6 +5,8 @@ The newer name is tried first: versions between have it already, and not all of 
 
 from __future__ import annotations
 
+from typing import Any
+
 from qgis.core import Qgis, QgsMapLayer, QgsRasterFileWriter, QgsSymbolLayer, QgsWkbTypes
 from qgis.PyQt.QtGui import QTextDocument
 
@@ -40,6 +42,11 @@ except AttributeError:  # it shows plain text only
     MARKDOWN = None
 
 
+def flag_number(flag: Any) -> int:
+    """A flag as the number that Qt's own declaration asks for, which PyQt 6 does not make of it by itself."""
+    return int(getattr(flag, "value", flag))
+
+
 def set_tooltip_text(layer: QgsMapLayer, text: str) -> None:
     """Set what the layer tree says of a layer while the mouse is over it."""
     properties = layer.serverProperties()
@@ -55,5 +62,6 @@ __all__ = [
     "STROKE_STYLE",
     "QUndoCommand",
     "QUndoStack",
+    "flag_number",
     "set_tooltip_text",
 ]

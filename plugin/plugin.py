@@ -74,7 +74,7 @@ class ProtolabelPlugin:
         self._help = QAction(icon("protolabel"), "Protolabel", window)
         self._help.triggered.connect(self.show_help)
         self._iface.pluginHelpMenu().addAction(self._help)
-        self.finetuning = FineTuningRoom(self._iface, self._service, self._opened, finetune)
+        self.finetuning = FineTuningRoom(self._iface, self._service, self._opened_quietly, finetune)
 
     def unload(self) -> None:
         """Remove everything; QGIS calls this when the plugin is switched off or reloaded."""
@@ -157,6 +157,14 @@ class ProtolabelPlugin:
             self._workspace.dock.visibilityChanged.connect(self._open.setChecked)
             self._workspace.accuracyShown.connect(self._accuracy.setChecked)
         return self._workspace
+
+    def _opened_quietly(self) -> Workspace:
+        """The workspace, whose dock opens with it and was not asked for."""
+        alone = self._workspace is None
+        workspace = self._opened()
+        if alone:
+            workspace.dock.close()
+        return workspace
 
     def _on_draw(self, on: bool) -> None:
         if on:

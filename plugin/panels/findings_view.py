@@ -187,7 +187,8 @@ class FindingsView(QGroupBox):
     def _on_item(self, item: QTableWidgetItem) -> None:
         id = item.data(Qt.ItemDataRole.UserRole)
         if item.column() == 0 and id is not None:
-            ignored = self._ignored - {id} if item.checkState() else self._ignored | {id}
+            part = item.checkState() == Qt.CheckState.Checked
+            ignored = self._ignored - {id} if part else self._ignored | {id}
             if ignored != self._ignored:
                 self._ignored = ignored
                 self.classesChanged.emit()

@@ -54,6 +54,11 @@ class FinetuneOptions(QWidget):
         self._form(
             advanced,
             (
+                tr("Hold out"),
+                self._hold_out,
+                tr("What the models are measured on and never learn from; validation polygons come first."),
+            ),
+            (
                 tr("Layers"),
                 self._trained,
                 tr("More layers adapt further, and forget more when there is little to learn from."),
@@ -83,6 +88,7 @@ class FinetuneOptions(QWidget):
         unit = self._unit.currentData()
         return {
             unit: self._length.value(),
+            "hold_out": self._hold_out.currentData(),
             "trained": self._trained.currentData(),
             "learning_rate": self._rate.currentData(),
             "crop": self._crop.value() // 8 * 8,
@@ -117,6 +123,10 @@ class FinetuneOptions(QWidget):
         self._unit.addItem(tr("minutes"), "minutes")
         self._unit.addItem(tr("iterations"), "iterations")
         self._device = _combo("finetuneDevice", tr("Where to compute."))
+        self._hold_out = _combo("finetuneHoldOutKind", tr("What is set aside to measure on."))
+        self._hold_out.addItem(tr("Automatic"), "auto")
+        self._hold_out.addItem(tr("Whole rasters"), "raster")
+        self._hold_out.addItem(tr("Groups of neighbouring polygons"), "group")
         self._trained = _combo("finetuneTrained", tr("Which layers of the encoder change."))
         self._trained.addItem(tr("Upper layers"), "upper")
         self._trained.addItem(tr("Last layers only"), "last")
@@ -133,7 +143,7 @@ class FinetuneOptions(QWidget):
         self._crop.setSuffix(tr(" px"))
         self._crop.setToolTip(tr("Side of the windows, in pixels that the encoder sees."))
         self._unit.activated.connect(self._on_unit)
-        for box in (self._device, self._trained, self._rate):
+        for box in (self._device, self._hold_out, self._trained, self._rate):
             box.currentIndexChanged.connect(lambda: self.changed.emit())
         for spin in (self._length, self._crop):
             spin.setKeyboardTracking(False)

@@ -89,8 +89,7 @@ class MaterialSection(QGroupBox):
 
     def show_session(self) -> None:
         """List the rasters that polygons lie on now; those that were left out stay so."""
-        items = [self._rasters.item(row) for row in range(self._rasters.count())]
-        off = {item.data(Qt.ItemDataRole.UserRole) for item in items if not item.checkState()}
+        off = self._ids(Qt.CheckState.Unchecked)
         self._rasters.blockSignals(True)
         self._rasters.clear()
         for layer in session_rasters(self._session):
@@ -106,9 +105,12 @@ class MaterialSection(QGroupBox):
         self._none.setVisible(count == 0)
 
     def _chosen_rasters(self) -> list[Any]:
-        items = [self._rasters.item(row) for row in range(self._rasters.count())]
-        on = {item.data(Qt.ItemDataRole.UserRole) for item in items if item.checkState()}
+        on = self._ids(Qt.CheckState.Checked)
         return [layer for layer in session_rasters(self._session) if layer.id() in on]
+
+    def _ids(self, state: Qt.CheckState) -> set[str]:
+        items = [self._rasters.item(row) for row in range(self._rasters.count())]
+        return {item.data(Qt.ItemDataRole.UserRole) for item in items if item.checkState() == state}
 
     def _on_source(self) -> None:
         self._show_page()

@@ -9,11 +9,15 @@ from qgis.PyQt.QtCore import QPointF, QRectF, Qt
 from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
+from ..compat import flag_number
 from ..expectation import number_text
 from ..finetuning.curves import Curves, Point
 from ..translation import tr
 from .plot_colors import BASE_COLOR, LINE_COLORS, MIOU_COLOR
 
+_TOP, _LEFT, _RIGHT = map(
+    flag_number, (Qt.AlignmentFlag.AlignTop, Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight)
+)
 _SIDE_BY_SIDE = 34  # characters of width that each plot needs beside the other
 
 
@@ -78,7 +82,7 @@ class PlainPlots(QWidget):
         legend = self._legend(lines, box.width() - left - line)
         inner = box.adjusted(left, 1.4 * line, -line, -(1.6 + len(legend)) * line)
         painter.setPen(text)
-        painter.drawText(box.adjusted(left, 0, 0, 0), Qt.AlignmentFlag.AlignTop, title)
+        painter.drawText(box.adjusted(left, 0, 0, 0), _TOP, title)
         painter.fillRect(inner, self.palette().color(QPalette.ColorRole.Base))
         painter.setPen(self.palette().color(QPalette.ColorRole.Mid))
         painter.drawRect(inner)
@@ -92,10 +96,10 @@ class PlainPlots(QWidget):
         painter.setPen(text)
         for value, place in ((high, inner.top()), (low, inner.bottom() - line)):
             label = QRectF(box.left(), place, left - 4, line)
-            painter.drawText(label, Qt.AlignmentFlag.AlignRight, number_text(value))
+            painter.drawText(label, _RIGHT, number_text(value))
         below = QRectF(inner.left(), inner.bottom() + 2, inner.width(), line)
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, "0")
-        painter.drawText(below, Qt.AlignmentFlag.AlignRight, f"{right:.0f}")
+        painter.drawText(below, _LEFT, "0")
+        painter.drawText(below, _RIGHT, f"{right:.0f}")
         for item in lines:
             places = [
                 QPointF(
@@ -112,7 +116,7 @@ class PlainPlots(QWidget):
             for start, item, told in entries:
                 place = QRectF(inner.left() + start, below.bottom() + row * line, inner.width(), line)
                 painter.setPen(QColor(item.color))
-                painter.drawText(place, Qt.AlignmentFlag.AlignLeft, told)
+                painter.drawText(place, _LEFT, told)
 
     def _legend(self, lines: Sequence[_Line], width: float) -> list[list[tuple[float, _Line, str]]]:
         """Rows of titles with the last value, each with where it begins."""
