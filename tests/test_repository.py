@@ -112,8 +112,11 @@ def test_backend_imports_neither_qgis_nor_qt():
 
 def test_plugin_imports_only_qgis_and_the_standard_library():
     allowed = {"qgis", *sys.stdlib_module_names}
-    found = [f"{path}: {name}" for path, name in imports_of("plugin") if name.split(".")[0] not in allowed]
-    assert not found
+    # QGIS ships matplotlib nearly everywhere; the one file that draws with it is imported where it may be missing.
+    plots = ROOT / "plugin" / "panels" / "canvas_plots.py"
+    foreign = {(path, name.split(".")[0]) for path, name in imports_of("plugin")}
+    foreign = {(path, name) for path, name in foreign if name not in allowed}
+    assert foreign <= {(plots, "matplotlib")}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["label", "--help"], ["compare", "--help"]])
