@@ -125,6 +125,17 @@ def test_accuracy_of_a_label_map_by_points_and_by_a_raster(environment, shared, 
     assert failed.returncode != 0 and "label some of them first" in failed.stdout + failed.stderr
 
 
+def test_a_model_is_tuned(environment, scene, tmp_path):
+    raster, labels = Path(scene.raster), Path(scene.raster).with_name("labels.tif")
+    done = run(environment, "run", "--json", "protolabel:finetune", f"--RASTERS={raster}", f"--LABELS={labels}",
+               f"--BASE={scene.model}", "--ITERATIONS=1", "--CROP=96", "--DEVICE=cpu",
+               f"--FOLDER={tmp_path / 'run'}")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert Path(results["MODEL"]) == tmp_path / "run" / "best.safetensors"
+    assert results["SENTENCE"].startswith("The tuned model is")
+
+
 def test_without_a_backend_the_way_out_is_told(environment, scene, tmp_path):
     bare = {name: value for name, value in environment.items() if name != "PROTOLABEL_PYTHON"}
     output = tmp_path / "labels.tif"
