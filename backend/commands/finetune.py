@@ -202,13 +202,13 @@ def _resumed(folder: Path, given: dict[str, Any]) -> FinetuneOptions:
 def _found(options: FinetuneOptions, control: RunControl) -> tuple[Any, Any]:
     """What there is, and what a run would take."""
     from ..finetuning.estimate import estimate_finetuning
-    from ..finetuning.hold_out import divide
+    from ..finetuning.preparation import prepare
     from ..finetuning.reading import read_material
     from ..finetuning.summary import summarize
 
     material = read_material(options, control)
-    division = divide(material, options.hold_out)
-    return summarize(material, division), estimate_finetuning(options, material, division, control)
+    prepared = prepare(material, options)
+    return summarize(material, prepared.division), estimate_finetuning(options, prepared, control)
 
 
 @contextmanager

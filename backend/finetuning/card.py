@@ -109,7 +109,8 @@ def compose_tuned_card(name: str, model: TunedModel) -> str:
     draws = len(model.after.score.draws)
     lines = [
         f"# {name}",
-        f"Fine-tuned from {model.base.name} on {', '.join(info.name for info in model.classes)}, {_today()}.",
+        f"Fine-tuned from {model.base.name} on {', '.join(info.name for info in model.classes)}"
+        f"{_pixels(summary)}, {_today()}.",
         model.comparison.sentence,
         "## On the hold-out",
         summary.hold_out,
@@ -151,6 +152,15 @@ def compose_tuned_card(name: str, model: TunedModel) -> str:
 
 def _given(metadata: Mapping[str, str]) -> str:
     return metadata.get("trained_on", "").strip().rstrip(".") or "something that is not told"
+
+
+def _pixels(summary: Summary) -> str:
+    """The pixel sizes of the rasters, which the model suits best."""
+    sizes = [raster.pixel_size for raster in summary.rasters if raster.pixel_size is not None]
+    if not sizes:
+        return ""
+    low, high = f"{min(sizes):.2g}", f"{max(sizes):.2g}"
+    return f" in pixels of {low} m" if low == high else f" in pixels of {low} to {high} m"
 
 
 def _amount(pixels: int, polygons: int) -> str:

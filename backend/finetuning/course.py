@@ -248,6 +248,8 @@ class Course:
     def _ahead(self) -> tuple[int | None, float | None]:
         """Iterations of the whole run and seconds left, as far as they can be told."""
         options, each = self._options, self._per_iteration
+        if self.ended is not None and self.measured:
+            return self.iteration, 0.0
         if each is None:
             left = options.seconds - self.seconds
             return options.iterations, None if math.isinf(left) else max(left, 0.0)

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from ..encoders.runner import EncoderRunner, choose_device
 from ..progress import RunControl
 from .course import ahead
-from .draws import held_scenes
-from .episodes import SceneEpisodes
-from .hold_out import Division
-from .material import Material
 from .options import FinetuneOptions
+from .preparation import Preparation
 from .threads import limited_threads
 from .trainer import EpisodeTrainer, load_base
 
@@ -39,14 +36,13 @@ class FinetuneEstimate:
 
 
 def estimate_finetuning(
-    options: FinetuneOptions, material: Material, division: Division, control: RunControl
+    options: FinetuneOptions, prepared: Preparation, control: RunControl
 ) -> FinetuneEstimate:
     """Try a few iterations and a part of a measurement.
 
     Args:
         options: Of the run.
-        material: What was read.
-        division: Of it.
+        prepared: What is trained and measured on.
         control: Stops the trial.
 
     Raises:
@@ -54,9 +50,7 @@ def estimate_finetuning(
         Cancelled: When it was stopped.
     """
     device, base = choose_device(options.device), load_base(options.base)
-    episodes = SceneEpisodes(division.training, material.classes, options.seed, options.crop)
-    scenes = held_scenes(division.held, material.units, options.seed)
-    windows = [window for scene in scenes for window in scene.windows]
+    windows = [window for scene in prepared.held for window in scene.windows]
     with limited_threads(options.threads) as threads:
         runner = EncoderRunner(base.encoder, device, rough=True)
         runner.encode(windows[0].image, threads)  # the first one also prepares
@@ -65,6 +59,6 @@ def estimate_finetuning(
         measuring = (time.monotonic() - started) * len(windows) * _MATCHING
         trainer = EpisodeTrainer(base.encoder, options, device)
         trainer.choose_precision(options.crop, control)
-        each = trainer.try_step(episodes[0], control)
+        each = trainer.try_step(prepared.episodes[0], control)
     iterations, seconds = ahead(options, each, measuring)
     return FinetuneEstimate(str(device), iterations, seconds + measuring, each, measuring)

@@ -134,13 +134,12 @@ class RunFolder:
                     yield json.loads(line)
 
     def draw(self, picture: Image.Image) -> None:
-        """Replace the picture.
+        """Replace the picture, where that is possible: no run ends for it.
 
-        Raises:
-            OutputError: When it cannot be written.
+        Windows does not let a file be replaced while somebody looks at it; the next one will be.
         """
         part = self.picture.with_name(self.picture.name + ".part")
-        with told_unwritable(self.picture):
+        with suppress(OSError):
             try:
                 picture.save(part, "PNG")
                 part.replace(self.picture)

@@ -18,12 +18,12 @@ from ..training.pictures import preview
 from .calibration import weights_of
 from .card import TunedModel, compose_tuned_card, tuned_metadata
 from .course import Course, Measured, Report
-from .draws import held_scenes
 from .episodes import SceneEpisodes
-from .hold_out import Division, divide
+from .hold_out import Division
 from .material import Material
 from .measure import Measure
 from .options import FinetuneOptions, FinetuningError
+from .preparation import prepare
 from .reading import read_material
 from .run_folder import RunFolder
 from .summary import Summary, summarize
@@ -127,15 +127,13 @@ def finetune(
         course.report("reading")
         material = read_material(options, control)
         course.classes = material.classes
-        division = divide(material, options.hold_out)
-        summary = summarize(material, division)
-        for text in (*summary.warnings, division.sentence):
+        prepared = prepare(material, options)
+        summary = summarize(material, prepared.division)
+        for text in (*summary.warnings, summary.hold_out):
             say(text)
-        scenes = held_scenes(division.held, material.units, options.seed)
-        measure = Measure(scenes, len(material.classes), device, control, threads)
-        episodes = SceneEpisodes(division.training, material.classes, options.seed, options.crop)
+        measure = Measure(prepared.held, len(material.classes), device, control, threads)
         trainer = EpisodeTrainer(base.encoder, options, device)
-        labels = _fingerprint(material, division)
+        labels = _fingerprint(material, prepared.division)
         if not resume:
             run.claim(options)
         kept = run.restore() if resume else None
@@ -148,7 +146,17 @@ def finetune(
             course.load_state_dict(kept["course"])
         run.forget_after(course.iteration if kept is not None else -1)
         task = _Task(
-            run, material, summary, base, options, course, trainer, episodes, measure, control, labels
+            run,
+            material,
+            summary,
+            base,
+            options,
+            course,
+            trainer,
+            prepared.episodes,
+            measure,
+            control,
+            labels,
         )
         if course.base is None:
             task.measure()

@@ -15,9 +15,9 @@ from .. import protocol
 from ..encoders.own_models import check_new_name
 from ..finetuning.course import TuningProgress, progress_values
 from ..finetuning.estimate import estimate_finetuning
-from ..finetuning.hold_out import divide
 from ..finetuning.keeping import keep_tuned
 from ..finetuning.options import FinetuneOptions, FinetuningError, LabeledRaster
+from ..finetuning.preparation import prepare
 from ..finetuning.reading import read_material
 from ..finetuning.run_folder import RunFolder
 from ..finetuning.summary import summarize
@@ -36,18 +36,18 @@ def inspect_material(task: Material, send: Send, control: RunControl) -> dict[st
     """Do the task; the result's values are told by :class:`Material`."""
     options = finetune_options(task)
     material = read_material(options, control)
-    division, problem = None, None
+    prepared, problem = None, None
     try:
-        division = divide(material, options.hold_out)
+        prepared = prepare(material, options)
     except FinetuningError as error:
         problem = str(error)
-    summary = summarize(material, division, problem)
+    summary = summarize(material, prepared.division if prepared else None, problem)
     values = {**summary.to_json(), "estimate": None}
     send(Partial(task.id, values))
-    if division is None or not task.estimate:
+    if prepared is None or not task.estimate:
         return values
     control.check()
-    return {**values, "estimate": asdict(estimate_finetuning(options, material, division, control))}
+    return {**values, "estimate": asdict(estimate_finetuning(options, prepared, control))}
 
 
 def finetune(task: Finetune, send: Send, control: RunControl) -> dict[str, Any]:

@@ -122,7 +122,9 @@ def test_the_card_tells_all_and_no_folder(make_options: MakeOptions, pairs: tupl
         compare(before, after), material.classes, 90.0, ScoreWeights(1.5, 0.3),
     )  # fmt: skip
     card = compose_tuned_card("mine", model)
-    assert card.startswith("# mine\n\nFine-tuned from random on class 0, class 1, class 2, ")
+    assert card.startswith(
+        "# mine\n\nFine-tuned from random on class 0, class 1, class 2 in pixels of 0.6 m, "
+    )
     for text in (
         "Held out: scene",
         "| class 0 | 0.500 | 0.500 |",

@@ -76,7 +76,7 @@ class TestRun:
         assert stages[0] == "reading" and set(stages) == {"reading", "measuring", "training"}
         last = self.states[-1]
         assert last.iteration == 2 and last.base is not None and last.score is not None
-        assert [len(last.classes), last.iterations] == [3, 2]
+        assert [len(last.classes), last.iterations, last.seconds_left] == [3, 2, 0]
 
     def test_it_is_kept_under_a_name(self, own_folder: Path) -> None:
         if self.result.verdict == "worse":

@@ -106,6 +106,17 @@ def test_vectorize_takes_what_label_has_made(environment, scene, tmp_path):
     assert layer.featureCount() > 1
 
 
+def test_a_model_is_tuned(environment, scene, tmp_path):
+    raster, labels = Path(scene.raster), Path(scene.raster).with_name("labels.tif")
+    done = run(environment, "run", "--json", "protolabel:finetune", f"--RASTERS={raster}", f"--LABELS={labels}",
+               f"--BASE={scene.model}", "--ITERATIONS=1", "--CROP=96", "--DEVICE=cpu",
+               f"--FOLDER={tmp_path / 'run'}")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert Path(results["MODEL"]) == tmp_path / "run" / "best.safetensors"
+    assert results["SENTENCE"].startswith("The tuned model is")
+
+
 def test_without_a_backend_the_way_out_is_told(environment, scene, tmp_path):
     bare = {name: value for name, value in environment.items() if name != "PROTOLABEL_PYTHON"}
     output = tmp_path / "labels.tif"
