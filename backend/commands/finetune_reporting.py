@@ -16,10 +16,10 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from ..estimate import duration
-from ..finetuning.course import TuningProgress, progress_values
 from ..finetuning.estimate import FinetuneEstimate
+from ..finetuning.news import TuningProgress, progress_values
+from ..finetuning.result import FinetuneResult
 from ..finetuning.summary import Summary
-from ..finetuning.tuning import FinetuneResult
 
 _STAGES = {"reading": "Reading", "measuring": "Measuring", "training": "Training", "paused": "Paused"}
 

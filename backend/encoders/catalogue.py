@@ -16,6 +16,9 @@ from .encoder import Encoder
 from .layout import Architecture, EncoderLayout
 
 TORCHVISION = {"resnet50-imagenet": "resnet50", "vgg16-imagenet": "vgg16"}
+DEFAULT = "resnet50-imagenet"
+"""Where no model file is found."""
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,7 +36,7 @@ def load_model(name: str | None = None, layers: Sequence[int] | None = None) -> 
     if name is None:
         for path in model_files():
             return load_checkpoint(path, layers)
-        return _from_torchvision("resnet50-imagenet", layers)
+        return _from_torchvision(DEFAULT, layers)
     if name in TORCHVISION:
         return _from_torchvision(name, layers)
     return load_checkpoint(find_model(name), layers)

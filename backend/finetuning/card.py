@@ -16,7 +16,7 @@ from ..encoders.checkpoint import LoadedModel
 from ..rasters.support import ClassInfo
 from ..refine.weights import ScoreWeights
 from ..training.checkpoints import git_revision
-from .course import Measured
+from .news import Measured
 from .options import FinetuneOptions
 from .summary import Summary
 from .verdict import Comparison

@@ -13,7 +13,7 @@ import torch
 
 from ..dpcl.method import DualPrototypicalContrast
 from ..dpcl.options import MethodOptions
-from ..encoders.catalogue import load_model
+from ..encoders.catalogue import DEFAULT, load_model, model_files
 from ..encoders.checkpoint import LoadedModel
 from ..encoders.encoder import Encoder
 from ..episodes.episode import Episode
@@ -235,6 +235,11 @@ def load_base(name: str | None) -> LoadedModel:
             f"The model {loaded.name} is a DINOv2, which cannot be fine-tuned; choose a ResNet-50 or a VGG-16."
         )
     return loaded
+
+
+def base_name(name: str | None) -> str:
+    """The name or file of the model to begin with, also where the default is taken, which may change."""
+    return name or str(next(model_files(), DEFAULT))
 
 
 def _choose_layers(encoder: Encoder, trained: Trained) -> None:

@@ -4,94 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..encoders.checkpoint import LoadedModel, load_checkpoint
 from ..encoders.runner import choose_device
 from ..progress import RunControl, Say
-from ..rasters.support import ClassInfo
 from ..refine.weights import ScoreWeights
 from ..training.checkpoints import write_model
 from ..training.pictures import preview
 from .calibration import weights_of
 from .card import TunedModel, compose_tuned_card, tuned_metadata
-from .course import Course, Measured, Report
+from .course import Course
 from .episodes import SceneEpisodes
 from .hold_out import Division
 from .material import Material
 from .measure import Measure
+from .news import Report
 from .options import FinetuneOptions, FinetuningError
 from .preparation import prepare
 from .reading import read_material
+from .result import FinetuneResult
 from .run_folder import RunFolder
 from .summary import Summary, summarize
 from .threads import limited_threads
-from .trainer import EpisodeTrainer, load_base
-from .verdict import Verdict, compare
-
-
-@dataclass(frozen=True)
-class FinetuneResult:
-    """What came out of a run.
-
-    Attributes:
-        folder: Of the run.
-        model: The file of the best model, with its card beside it.
-        verdict: Whether it is better than the model it began from.
-        sentence: The same for people, with numbers.
-        base: The model it began from, on the hold-out.
-        best: The tuned one.
-        classes: In the order of the scores.
-        iterations: Of the whole run.
-        seconds: As well, without pauses.
-        stopped: What ended it.
-        hold_out: What was held out, a sentence.
-        card: Of the tuned model, Markdown.
-    """
-
-    folder: Path
-    model: Path
-    verdict: Verdict
-    sentence: str
-    base: Measured
-    best: Measured
-    classes: tuple[ClassInfo, ...]
-    iterations: int
-    seconds: float
-    stopped: Literal["time", "iterations", "early"]
-    hold_out: str
-    card: str
-
-    def to_json(self) -> dict[str, Any]:
-        """As values for messages and the run's folder; see :class:`backend.messages.Finetune`."""
-        before = self.base.score.to_json(self.base.iteration, self.classes)
-        after = self.best.score.to_json(self.best.iteration, self.classes)
-        return {
-            "folder": str(self.folder),
-            "model": str(self.model),
-            "verdict": self.verdict,
-            "sentence": self.sentence,
-            "base": before,
-            "best": after,
-            "classes": [
-                {
-                    "id": info.id,
-                    "name": info.name,
-                    "iou_before": b["iou"],
-                    "iou_after": a["iou"],
-                    "f1_before": b["f1"],
-                    "f1_after": a["f1"],
-                }
-                for info, b, a in zip(self.classes, before["classes"], after["classes"], strict=True)
-            ],
-            "iterations": self.iterations,
-            "seconds": round(self.seconds, 1),
-            "stopped": self.stopped,
-            "hold_out": self.hold_out,
-            "card": self.card,
-        }
+from .trainer import EpisodeTrainer, base_name, load_base
+from .verdict import compare
 
 
 def finetune(
@@ -135,7 +74,7 @@ def finetune(
         trainer = EpisodeTrainer(base.encoder, options, device)
         labels = _fingerprint(material, prepared.division)
         if not resume:
-            run.claim(options)
+            run.claim(replace(options, base=base_name(options.base)))
         kept = run.restore() if resume else None
         if kept is not None:
             if kept["labels"] != labels:
@@ -232,9 +171,9 @@ class _Task:
         """Measure the present weights, and keep them where they are the best; then keep a checkpoint."""
         course = self.course
         course.report("measuring")
-        started = time.monotonic()
+        started, waited = time.monotonic(), self.control.waited
         score = self.meter.score(self.trainer.encoder)
-        best = course.took(score, time.monotonic() - started)
+        best = course.took(score, time.monotonic() - started - (self.control.waited - waited))
         if best:
             write_model(self.trainer.encoder, self.run.best, tuned_metadata(self.described(None)))
         self.run.note(

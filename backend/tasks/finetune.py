@@ -13,9 +13,9 @@ import psutil
 
 from .. import protocol
 from ..encoders.own_models import check_new_name
-from ..finetuning.course import TuningProgress, progress_values
 from ..finetuning.estimate import estimate_finetuning
 from ..finetuning.keeping import keep_tuned
+from ..finetuning.news import TuningProgress, progress_values
 from ..finetuning.options import FinetuneOptions, FinetuningError, LabeledRaster
 from ..finetuning.preparation import prepare
 from ..finetuning.reading import read_material

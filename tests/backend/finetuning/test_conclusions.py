@@ -13,10 +13,10 @@ from shapely import box
 from backend.encoders.checkpoint import load_checkpoint
 from backend.finetuning.calibration import fit_temperature, weights_of
 from backend.finetuning.card import TunedModel, compose_tuned_card, tuned_metadata
-from backend.finetuning.course import Measured
 from backend.finetuning.hold_out import divide
 from backend.finetuning.material import Material
 from backend.finetuning.measure import CalibrationSample, HoldOutScore
+from backend.finetuning.news import Measured
 from backend.finetuning.options import FinetuneOptions, LabeledRaster
 from backend.finetuning.reading import read_material
 from backend.finetuning.summary import summarize

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from backend.finetuning import course as module
-from backend.finetuning.course import Course, TuningProgress, ahead, progress_values
+from backend.finetuning.course import Course, ahead
 from backend.finetuning.measure import HoldOutScore
+from backend.finetuning.news import TuningProgress, progress_values
 from backend.finetuning.options import FinetuneOptions, LabeledRaster
 from backend.finetuning.trainer import Losses
 from backend.progress import RunControl

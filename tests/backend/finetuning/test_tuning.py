@@ -27,10 +27,11 @@ from backend.encoders.model_card import model_card
 from backend.encoders.vision_transformer import TransformerSize
 from backend.errors import Cancelled, ModelError, OutputError, ProtolabelError
 from backend.finetuning import tuning as module
-from backend.finetuning.course import TuningProgress
 from backend.finetuning.keeping import keep_tuned
+from backend.finetuning.news import TuningProgress
+from backend.finetuning.result import FinetuneResult
 from backend.finetuning.run_folder import RunFolder
-from backend.finetuning.tuning import FinetuneResult, finetune, resumed_options
+from backend.finetuning.tuning import finetune, resumed_options
 from backend.progress import RunControl
 
 from .conftest import MakeOptions, Pair, place, stripes, write
@@ -101,6 +102,14 @@ class TestRun:
             keep_tuned(self.folder, "mine")
         assert not own_folder.exists() or not list(own_folder.iterdir())
         assert keep_tuned(self.folder, "mine", keep_worse=True).is_file()
+
+    def test_the_default_model_is_kept_by_name(
+        self, make_options: MakeOptions, random_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another one may be the default when the run is resumed."""
+        monkeypatch.setenv("PROTOLABEL_MODELS", str(random_model.parent))
+        finetune(make_options(iterations=1, base=None), tmp_path / "default")
+        assert resumed_options(tmp_path / "default").base == str(random_model)
 
     def test_it_is_resumed_for_more(self) -> None:
         more = finetune(replace(self.options, iterations=3), self.folder, resume=True)
