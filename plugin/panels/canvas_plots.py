@@ -19,7 +19,7 @@ try:  # matplotlib 3.5
 except ImportError:
     from matplotlib.backends.backend_qt5agg import FigureCanvasQTAgg
 
-_INTERVAL = 400  # milliseconds between two drawings, each of which takes some 50
+_INTERVAL = 800  # milliseconds between two drawings, each of which takes some 80
 _FEW = 10  # points that are marked, since one alone makes no line
 _SIDE_BY_SIDE = 34  # characters of width that each plot needs beside the other
 

@@ -64,8 +64,8 @@ def test_from_polygons_to_the_model_in_use(
     assert values["asked"] == (2 if values["worse"] else 0), "a model that is worse is asked about each time"
     assert Path(values["used"]) == next((tmp_path / "home").rglob("local.safetensors"))
     assert values["undone"]
-    # Drawing the plots takes the GUI thread some 80 ms; a machine with other work may be late now and then.
-    assert values["blocks"][-2] < 250.0, values["blocks"]
+    # Drawing the plots takes the GUI thread some 80 ms, and several times that on a machine with other work.
+    assert values["blocks"][-2] < 800.0, values["blocks"]
 
 
 def test_closing_in_the_middle_and_going_on(
