@@ -36,6 +36,7 @@ class ProtolabelAlgorithm(QgsProcessingAlgorithm):
     """
 
     USES_BACKEND = True
+    WORKER = ""  # the one that does it; an algorithm that takes long has its own, and keeps no other waiting
 
     def __init__(self, service: BackendService, stylers: list[LayerStyler]) -> None:
         """Make one.
@@ -83,7 +84,7 @@ class ProtolabelAlgorithm(QgsProcessingAlgorithm):
         """Whether there is a backend; Processing asks before it shows the parameters."""
         if self.USES_BACKEND:
             try:
-                self._service.client()  # starts nothing
+                self._service.client(self.WORKER)  # starts nothing
             except ClientError as error:
                 return False, str(error)
         return True, ""
@@ -94,7 +95,7 @@ class ProtolabelAlgorithm(QgsProcessingAlgorithm):
         """Read the layers; Processing calls this."""
         try:
             if self.USES_BACKEND:
-                self._client = self._service.client()
+                self._client = self._service.client(self.WORKER)
             self.read(parameters, context)
         except (ClientError, QgsProcessingException) as error:
             self._problem = str(error)  # Processing would tell the caller no more than that there were errors

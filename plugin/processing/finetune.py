@@ -37,6 +37,7 @@ _HOLD_OUT, _TRAINED = ("auto", "raster", "group"), ("upper", "all", "last")
 class FinetuneAlgorithm(ProtolabelAlgorithm):
     """Fine-tunes a model."""
 
+    WORKER = "finetune-algorithm"
     RASTERS, LABELS, POLYGONS = "RASTERS", "LABELS", "POLYGONS"
     CLASS_FIELD, NAME_FIELD, BASE, NAME = "CLASS_FIELD", "NAME_FIELD", "BASE", "NAME"
     MINUTES, ITERATIONS, HOLD_OUT, TRAINED = "MINUTES", "ITERATIONS", "HOLD_OUT", "TRAINED"
