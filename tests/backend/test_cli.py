@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -333,6 +334,8 @@ class TestInterrupt:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A shell has what it starts in the background ignore Ctrl-C, these tests too, and children inherit that.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stdout is not None
         for line in process.stdout:
