@@ -48,8 +48,8 @@ def scenario(report: Report) -> None:
             report.picture(f"{name}_{word}", dialog)
 
     # What there is, with an estimate.
-    find(QComboBox, "finetuneUnit").setCurrentIndex(1)
-    find(QSpinBox, "finetuneLength").setValue(int(os.environ["PROTOLABEL_ITERATIONS"]))
+    find(QComboBox, "finetuneUnit").setCurrentIndex(0)  # minutes: as long on every machine
+    find(QSpinBox, "finetuneLength").setValue(int(os.environ["PROTOLABEL_MINUTES"]))
     find(QSpinBox, "finetuneCrop").setValue(96)
     find(QComboBox, "finetuneTrained").setCurrentIndex(1)
     start = find(QPushButton, "finetuneStart")

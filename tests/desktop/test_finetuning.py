@@ -49,7 +49,7 @@ def test_from_polygons_to_the_model_in_use(
         "PROTOLABEL_SUPPORT_FIRST": str(data / "scene01_support_k5_s0.geojson"),
         "PROTOLABEL_SUPPORT_SECOND": str(data / "scene02_support_k5_s0.geojson"),
         "PROTOLABEL_MODEL": str(work / "random.safetensors"),
-        "PROTOLABEL_ITERATIONS": "8",
+        "PROTOLABEL_MINUTES": "1",
         "XDG_DATA_HOME": str(tmp_path / "home"),
     }
     report = qgis("finetuning_scenario.py", variables, seconds=600)
