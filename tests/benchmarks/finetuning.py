@@ -98,8 +98,12 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=5)
     parser.add_argument("--supports", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("build/finetuning"))
-    parser.add_argument("options", nargs="*", help="of the finetune command, after --")
-    options = parser.parse_args()
+    own, further = sys.argv[1:], []
+    if "--" in own:
+        place = own.index("--")
+        own, further = own[:place], own[place + 1 :]
+    options = parser.parse_args(own)
+    options.options = further
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     options.folder, options.base, options.out = (
         path.resolve() for path in (options.folder, options.base, options.out)
