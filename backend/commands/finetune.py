@@ -77,7 +77,10 @@ _RUNS = Path("runs")
     help="Layers that change: all but the first two stages, all, or the last stage.",
 )
 @click.option(
-    "--learning-rate", type=float, help="Largest step.  [default: 0.00015, for the last stage 0.0003]"
+    "--learning-rate",
+    type=float,
+    help="Largest step.  [default: 0.00015, for the last stage 0.0003; a fifth where the base was trained by "
+    "episodes]",
 )
 @click.option(
     "--crop", type=click.IntRange(96, 1024), default=192, show_default=True, help="Side of crops, pixels."

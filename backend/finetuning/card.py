@@ -133,8 +133,8 @@ def compose_tuned_card(name: str, model: TunedModel) -> str:
                 f"- Begun from: {model.base.name}"
                 + (f", SHA-256 {model.base.sha256}" if model.base.sha256 else ""),
                 f"- Episodes: {model.after.iteration:,}, kept as the best of {model.seconds / 60:.1f} minutes",
-                f"- Layers: {options.trained}; learning rate {options.rate:g}; crops of {options.crop} pixels; seed "
-                f"{options.seed}",
+                f"- Layers: {options.trained}; learning rate {options.rate(model.base.metadata):g}; crops of "
+                f"{options.crop} pixels; seed {options.seed}",
                 "- Method: DPCL, by episodes of a few drawn polygons",
             ]
         ),

@@ -57,7 +57,7 @@ def estimate_finetuning(
         started = time.monotonic()
         runner.encode(windows[0].image, threads)
         measuring = (time.monotonic() - started) * len(windows) * _MATCHING
-        trainer = EpisodeTrainer(base.encoder, options, device)
+        trainer = EpisodeTrainer(base, options, device)
         trainer.choose_precision(options.crop, control)
         each = trainer.try_step(prepared.episodes[0], control)
     iterations, seconds = ahead(options, each, measuring)

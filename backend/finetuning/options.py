@@ -19,6 +19,9 @@ MINUTES = 10.0
 """How long a training takes unless it is told."""
 
 _RATES = {"upper": 1.5e-4, "all": 1.5e-4, "last": 3e-4}
+_LEARNT = (
+    0.2  # of the rate, for a model that has been trained by episodes already, which larger steps make worse
+)
 
 
 class FinetuningError(ProtolabelError):
@@ -59,7 +62,7 @@ class FinetuneOptions:
         minutes: How long to train, pauses not counted; None without ``iterations`` is ten minutes.
         iterations: Episodes at most; None for as many as fit into the minutes.
         trained: "upper" keeps the first two stages, "all" trains everything, "last" the last stage alone.
-        learning_rate: Largest step of AdamW; None takes 1.5e-4, or 3e-4 for the last stage alone.
+        learning_rate: Largest step of AdamW; None chooses one, see :meth:`rate`.
         crop: Side of the crops in encoder input pixels.
         device: "auto", "cpu", "cuda" or "cuda:1".
         threads: On the CPU; None leaves one core to others where there are four or more.
@@ -107,17 +110,23 @@ class FinetuneOptions:
             raise FinetuningError(f"A training of {self.minutes:g} minutes is none; give more than 0.")
         if self.iterations is not None and self.iterations < 1:
             raise FinetuningError(f"A training of {self.iterations} iterations is none; give 1 or more.")
-        if not (math.isfinite(self.rate) and 0 < self.rate <= 1):
-            raise FinetuningError(f"A learning rate of {self.rate:g} cannot serve; 0.00015 is usual.")
+        step = self.learning_rate
+        if step is not None and not (math.isfinite(step) and 0 < step <= 1):
+            raise FinetuningError(f"A learning rate of {step:g} cannot serve; 0.00015 is usual.")
         if self.crop % 8 or not 96 <= self.crop <= 1024:
             raise FinetuningError(
                 f"Crops of {self.crop} pixels cannot be used; choose a multiple of 8 from 96 to 1024."
             )
 
-    @property
-    def rate(self) -> float:
-        """The learning rate that is used."""
-        return _RATES[self.trained] if self.learning_rate is None else self.learning_rate
+    def rate(self, base: Mapping[str, str]) -> float:
+        """The learning rate that is used: 1.5e-4, or 3e-4 for the last stage alone, unless another one is given.
+
+        Args:
+            base: Metadata of the model to begin with; one that was trained by episodes takes a fifth.
+        """
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return _RATES[self.trained] * (_LEARNT if "iterations" in base else 1.0)
 
     @property
     def seconds(self) -> float:

@@ -72,24 +72,24 @@ class EpisodeTrainer:
         precision: In which it computes, see :meth:`choose_precision`.
     """
 
-    def __init__(self, encoder: Encoder, options: FinetuneOptions, device: torch.device) -> None:
+    def __init__(self, base: LoadedModel, options: FinetuneOptions, device: torch.device) -> None:
         """Prepare.
 
         Args:
-            encoder: To begin with; it is changed.
+            base: The model to begin with; its encoder is changed.
             options: Layers, rate and seed.
             device: Where it is trained.
 
         Raises:
             FinetuningError: When nothing of the encoder is left to train.
         """
-        _choose_layers(encoder, options.trained)
-        encoder = encoder.to(device).to(memory_format=torch.channels_last)
+        _choose_layers(base.encoder, options.trained)
+        encoder = base.encoder.to(device).to(memory_format=torch.channels_last)
         method = MethodOptions(**{**asdict(METHOD), "seed": options.seed})
         self._method = DualPrototypicalContrast(encoder, method).to(device).train()
-        self._device, self._rate = device, options.rate
+        self._device, self._rate = device, options.rate(base.metadata)
         self._parameters = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._parameters, lr=options.rate, weight_decay=_DECAY)
+        self._optimizer = torch.optim.AdamW(self._parameters, lr=self._rate, weight_decay=_DECAY)
         self.encoder, self.iteration = encoder, 0
         self.precision: Precision = "float32"
 

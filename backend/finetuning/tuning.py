@@ -71,7 +71,7 @@ def finetune(
         for text in (*summary.warnings, summary.hold_out):
             say(text)
         measure = Measure(prepared.held, len(material.classes), device, control, threads)
-        trainer = EpisodeTrainer(base.encoder, options, device)
+        trainer = EpisodeTrainer(base, options, device)
         labels = _fingerprint(material, prepared.division)
         if not resume:
             run.claim(replace(options, base=base_name(options.base)))

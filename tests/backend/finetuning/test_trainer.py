@@ -45,7 +45,7 @@ def test_a_step_changes_the_chosen_layers(
     make_options: MakeOptions, episodes: SceneEpisodes, trained: str, frozen: tuple[str, ...]
 ) -> None:
     options = make_options(trained=trained)
-    trainer = EpisodeTrainer(load_base(options.base).encoder, options, CPU)
+    trainer = EpisodeTrainer(load_base(options.base), options, CPU)
     before = weights(trainer)
     losses = trainer.step(episodes[0], 0.0, CancelToken())
     assert math.isfinite(losses.total) and losses.segmentation > 0
@@ -60,7 +60,7 @@ def test_the_last_stage_alone(make_options: MakeOptions, episodes: SceneEpisodes
     path = tmp_path / "deep.safetensors"
     save_checkpoint(Encoder(EncoderLayout(layers=(2, 3))), path, {})
     options = make_options(trained="last")
-    trainer = EpisodeTrainer(load_checkpoint(path).encoder, options, CPU)
+    trainer = EpisodeTrainer(load_checkpoint(path), options, CPU)
     before = weights(trainer)
     trainer.step(episodes[0], 0.0, CancelToken())
     moved = changed(trainer, before)
@@ -69,7 +69,7 @@ def test_the_last_stage_alone(make_options: MakeOptions, episodes: SceneEpisodes
 
 def test_trials_teach_nothing(make_options: MakeOptions, episodes: SceneEpisodes) -> None:
     options = make_options()
-    one, two = (EpisodeTrainer(load_base(options.base).encoder, options, CPU) for _ in range(2))
+    one, two = (EpisodeTrainer(load_base(options.base), options, CPU) for _ in range(2))
     one.choose_precision(96, CancelToken())
     assert one.precision in ("float32", "bfloat16")
     one.precision = "float32"
@@ -83,7 +83,7 @@ def test_a_training_that_is_continued_takes_the_same_course(
     make_options: MakeOptions, episodes: SceneEpisodes
 ) -> None:
     options = make_options()
-    whole, first, second = (EpisodeTrainer(load_base(options.base).encoder, options, CPU) for _ in range(3))
+    whole, first, second = (EpisodeTrainer(load_base(options.base), options, CPU) for _ in range(3))
     for index in range(3):
         whole.step(episodes[index], index / 3, CancelToken())
     first.step(episodes[0], 0.0, CancelToken())
@@ -96,7 +96,7 @@ def test_a_training_that_is_continued_takes_the_same_course(
 
 def test_a_step_is_stopped_in_the_middle(make_options: MakeOptions, episodes: SceneEpisodes) -> None:
     options = make_options(crop=512)
-    trainer = EpisodeTrainer(load_base(options.base).encoder, options, CPU)
+    trainer = EpisodeTrainer(load_base(options.base), options, CPU)
     large = episodes[0]
     wide = Episode(  # some seconds of work
         large.support_images[:1].repeat(1, 1, 1, 6, 6).expand(large.way, -1, -1, -1, -1),
@@ -120,13 +120,22 @@ def test_a_step_is_stopped_in_the_middle(make_options: MakeOptions, episodes: Sc
 
 def test_what_is_no_number_any_more(make_options: MakeOptions, episodes: SceneEpisodes) -> None:
     options = make_options()
-    trainer = EpisodeTrainer(load_base(options.base).encoder, options, CPU)
+    trainer = EpisodeTrainer(load_base(options.base), options, CPU)
     before = weights(trainer)
     broken = episodes[0]
     broken.query_images[:] = torch.nan
     with pytest.raises(ProtolabelError, match="not finite at iteration 0; the best model so far is kept"):
         trainer.step(broken, 0.0, CancelToken())
     assert not changed(trainer, before)
+
+
+def test_smaller_steps_for_a_base_that_was_trained_by_episodes(make_options: MakeOptions) -> None:
+    plain, trained = {"architecture": "resnet50"}, {"architecture": "resnet50", "iterations": "1000"}
+    for layers in ("upper", "last"):
+        usual = make_options(trained=layers)
+        assert usual.rate(trained) == pytest.approx(usual.rate(plain) / 5)
+    given = make_options(learning_rate=1e-3)
+    assert given.rate(plain) == given.rate(trained) == 1e-3
 
 
 def test_rate() -> None:
@@ -141,7 +150,7 @@ def test_mean_of_losses() -> None:
 
 def test_nothing_left_to_train(make_options: MakeOptions) -> None:
     options = make_options(trained="last")
-    encoder = load_base(options.base).encoder
-    encoder.requires_grad_(False)
+    base = load_base(options.base)
+    base.encoder.requires_grad_(False)
     with pytest.raises(ProtolabelError, match="nothing to train"):
-        EpisodeTrainer(encoder, options, CPU)
+        EpisodeTrainer(base, options, CPU)
