@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..label_run import time_text
 from ..translation import tr
+from .progress_row import ProgressRow
 
 
 class AssessBar(QWidget):
@@ -21,19 +22,11 @@ class AssessBar(QWidget):
         self.assess.setObjectName("protolabelAssess")
         self.assess.setToolTip(tr("Compare the map with the reference and show how good it is."))
         self.assess.clicked.connect(self.assessRequested)
-        self._progress = QWidget()
-        self.bar = QProgressBar()
-        self.bar.setObjectName("protolabelAssessProgress")
-        self.bar.setAccessibleName(tr("Progress"))
-        self.bar.setToolTip(tr("How far the assessment is."))
-        self.cancel = QPushButton(tr("Cancel"))
-        self.cancel.setObjectName("protolabelAssessCancel")
-        self.cancel.setToolTip(tr("Stop it; nothing is written."))
+        self._progress = ProgressRow(
+            "protolabelAssess", tr("How far the assessment is."), tr("Stop it; nothing is written.")
+        )
+        self.bar, self.cancel = self._progress.bar, self._progress.cancel
         self.cancel.clicked.connect(self.cancelRequested)
-        row = QHBoxLayout(self._progress)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.bar)
-        row.addWidget(self.cancel)
         self._text = QLabel()
         self._text.setObjectName("protolabelAssessText")
         self._text.setTextFormat(Qt.TextFormat.PlainText)  # with names of layers and files

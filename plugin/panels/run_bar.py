@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..label_run import RunState, size_text, time_text
 from ..translation import tr
+from .progress_row import ProgressRow
 
 
 class RunBar(QWidget):
@@ -57,19 +58,11 @@ class RunBar(QWidget):
         question = QVBoxLayout(self._question)
         question.addWidget(self._estimate)
         question.addLayout(buttons)
-        self._progress = QWidget()
-        self.bar = QProgressBar()
-        self.bar.setObjectName("protolabelProgress")
-        self.bar.setAccessibleName(tr("Progress"))
-        self.bar.setToolTip(tr("How far the run is."))
-        self.cancel = QPushButton(tr("Cancel"))
-        self.cancel.setObjectName("protolabelCancel")
-        self.cancel.setToolTip(tr("Stop the run; nothing is written."))
+        self._progress = ProgressRow(
+            "protolabel", tr("How far the run is."), tr("Stop the run; nothing is written.")
+        )
+        self.bar, self.cancel = self._progress.bar, self._progress.cancel
         self.cancel.clicked.connect(self.cancelRequested)
-        row = QHBoxLayout(self._progress)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.bar)
-        row.addWidget(self.cancel)
         self._text = QLabel()
         self._text.setObjectName("protolabelRunText")
         self._text.setWordWrap(True)

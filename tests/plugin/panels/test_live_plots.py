@@ -72,8 +72,10 @@ def test_narrow_windows_have_one_plot_above_the_other(make, curves, qtbot):
 
 
 def test_nothing_yet(make, plugin_module, qtbot):
-    make(500).show_curves(plugin_module("plugin.finetuning.curves").Curves())
+    plots = make(500)
+    plots.show_curves(plugin_module("plugin.finetuning.curves").Curves())
     qtbot.wait(600)
+    assert not any(len(line.get_xdata()) for axes in plots.figure.axes for line in axes.lines)
 
 
 @pytest.mark.parametrize("width", [300, 900])
@@ -89,8 +91,9 @@ def test_painted_without_matplotlib(no_matplotlib, make, curves, width):
 
 def test_painted_with_nothing_yet(no_matplotlib, make, plugin_module):
     plots = make(300)
+    before = colors(plots)
     plots.show_curves(plugin_module("plugin.finetuning.curves").Curves())
-    plots.grab()
+    assert QColor("#0072b2").rgb() not in colors(plots) - before
 
 
 def test_matplotlib_that_is_broken(make, monkeypatch):
